@@ -1,0 +1,158 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 16 };
+
+struct ArenaBlock {
+    ArenaBlock *previous;
+    size_t used, capacity;
+};
+
+#define BLOCK_HEADER ((sizeof(ArenaBlock) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN)
+
+static void *or_abort(void *memory, size_t count, size_t size)
+{
+    if (!memory) {
+        fprintf(stderr, "timbre: out of memory (%zu x %zu bytes)\n", count, size);
+        abort();
+    }
+    return memory;
+}
+
+void *mem_try(size_t count, size_t size)
+{
+    return calloc(count ? count : 1, size ? size : 1);
+}
+
+void *mem_new(size_t count, size_t size)
+{
+    return or_abort(mem_try(count, size), count, size);
+}
+
+void *mem_grow(void *old, size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size)
+        return or_abort(NULL, count, size);
+    size_t bytes = count * size;
+    return or_abort(realloc(old, bytes ? bytes : 1), count, size);
+}
+
+char *mem_string_n(const char *text, size_t bytes)
+{
+    char *copy = mem_new(bytes + 1, 1);
+    if (bytes)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+char *mem_string(const char *text)
+{
+    return mem_string_n(text, strlen(text));
+}
+
+void *arena_new(Arena *arena, size_t count, size_t size)
+{
+    if (size && count > (SIZE_MAX - BLOCK_HEADER - ARENA_ALIGN) / size)
+        return or_abort(NULL, count, size);
+    size_t bytes = (count * size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    ArenaBlock *block = arena->last;
+    if (!block || block->capacity - block->used < bytes) {
+        size_t capacity = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
+        block = mem_new(BLOCK_HEADER + capacity, 1);
+        block->capacity = capacity;
+        block->previous = arena->last;
+        arena->last = block;
+    }
+    void *memory = (char *)block + BLOCK_HEADER + block->used;
+    block->used += bytes;
+    return memory;
+}
+
+char *arena_string_n(Arena *arena, const char *text, size_t bytes)
+{
+    char *copy = arena_new(arena, bytes + 1, 1);
+    if (bytes)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+char *arena_string(Arena *arena, const char *text)
+{
+    return arena_string_n(arena, text, strlen(text));
+}
+
+char *arena_format(Arena *arena, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int bytes = vsnprintf(NULL, 0, format, arguments);
+    char *text = arena_new(arena, (size_t)(bytes > 0 ? bytes : 0) + 1, 1);
+    vsnprintf(text, (size_t)(bytes > 0 ? bytes : 0) + 1, format, again);
+    va_end(again);
+    va_end(arguments);
+    return text;
+}
+
+void arena_finish(Arena *arena)
+{
+    for (ArenaBlock *block = arena->last; block;) {
+        ArenaBlock *previous = block->previous;
+        free(block);
+        block = previous;
+    }
+    arena->last = NULL;
+}
+
+static void text_reserve(Text *text, size_t more)
+{
+    size_t needed = text->bytes + more + 1;
+    if (needed <= text->capacity)
+        return;
+    size_t capacity = text->capacity ? text->capacity : 64;
+    while (capacity < needed)
+        capacity *= 2;
+    text->data = mem_grow(text->data, capacity, 1);
+    text->capacity = capacity;
+}
+
+void text_append(Text *text, const char *data, size_t bytes)
+{
+    text_reserve(text, bytes);
+    if (bytes)
+        memcpy(text->data + text->bytes, data, bytes);
+    text->bytes += bytes;
+    text->data[text->bytes] = '\0';
+}
+
+void text_print(Text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int bytes = vsnprintf(NULL, 0, format, arguments);
+    if (bytes > 0) {
+        text_reserve(text, (size_t)bytes);
+        vsnprintf(text->data + text->bytes, (size_t)bytes + 1, format, again);
+        text->bytes += (size_t)bytes;
+    }
+    va_end(again);
+    va_end(arguments);
+}
+
+void text_clear(Text *text)
+{
+    text->bytes = 0;
+    if (text->data)
+        text->data[0] = '\0';
+}
+
+void text_finish(Text *text)
+{
+    free(text->data);
+    *text = (Text){0};
+}

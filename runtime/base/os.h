@@ -1,0 +1,93 @@
+#ifndef BASE_OS_H
+#define BASE_OS_H
+/* Every operating-system call of the project: os_posix.c and os_win32.c.
+ * Paths are UTF-8 everywhere; messages name the path and the system's reason. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+/* ---- files -------------------------------------------------------------- */
+
+typedef struct OsMap {
+    const unsigned char *data;
+    uint64_t bytes;
+    void *handle;            /* private */
+} OsMap;
+/* Maps a regular file read-only. Empty files give data NULL, bytes 0. A directory
+ * or a missing file is TMB_BAD_INPUT. */
+TMB_MUST_USE tmb_status os_map(const char *path, OsMap *out);
+/* Lets the system drop the pages of this range from memory; they can be read again. */
+void os_map_drop(const OsMap *map, uint64_t offset, uint64_t bytes);
+void os_unmap(OsMap *map);
+
+/* Reads a whole file (or stdin for "-") into a NUL-terminated malloc'd block. */
+TMB_MUST_USE tmb_status os_read_file(const char *path, char **data, size_t *bytes);
+FILE *os_fopen(const char *path, const char *mode);
+
+/* A file that appears only when complete: written beside the target, fsynced,
+ * renamed over it, directory fsynced. Destroy without commit removes the temporary. */
+typedef struct OsReplace OsReplace;
+TMB_MUST_USE tmb_status os_replace_begin(const char *path, OsReplace **out);
+TMB_MUST_USE tmb_status os_replace_write(OsReplace *file, const void *data, size_t bytes);
+TMB_MUST_USE tmb_status os_replace_commit(OsReplace **file);
+void os_replace_abort(OsReplace **file);
+TMB_MUST_USE tmb_status os_write_file(const char *path, const void *data, size_t bytes);
+/* Appends one record and flushes it to the disk. */
+TMB_MUST_USE tmb_status os_append(const char *path, const void *data, size_t bytes);
+
+bool os_exists(const char *path);
+bool os_is_directory(const char *path);
+uint64_t os_file_bytes(const char *path);                 /* 0 when missing */
+TMB_MUST_USE tmb_status os_make_directories(const char *path);
+TMB_MUST_USE tmb_status os_remove(const char *path);      /* missing is ok */
+TMB_MUST_USE tmb_status os_rename(const char *from, const char *to);
+/* Names (not paths) in a directory, sorted; each and the array malloc'd. */
+TMB_MUST_USE tmb_status os_list(const char *path, char ***names, size_t *count);
+void os_list_free(char ***names, size_t count);
+TMB_MUST_USE tmb_status os_truncate(const char *path, uint64_t bytes);
+
+/* An exclusive lock file held until release or the process ends. TMB_BUSY when
+ * another process holds it. */
+typedef struct OsLock OsLock;
+TMB_MUST_USE tmb_status os_lock(const char *path, OsLock **out);
+void os_unlock(OsLock **lock);
+
+/* Joins with '/' ; absolute part replaces base. malloc'd. */
+char *os_join(const char *base, const char *part);
+/* The user's cache folder for Timbre ($XDG_CACHE_HOME/timbre, ~/.cache/timbre,
+ * %LOCALAPPDATA%\timbre), created. malloc'd, NULL when there is none. */
+char *os_cache_directory(void);
+
+/* ---- process ------------------------------------------------------------ */
+
+double os_seconds(void);                       /* monotonic */
+int64_t os_unix_time(void);                    /* seconds since 1970 */
+uint64_t os_peak_rss(void);                    /* bytes */
+uint64_t os_free_memory(void);                 /* bytes of main memory available now */
+unsigned os_cpu_count(void);
+bool os_is_terminal(FILE *stream);
+unsigned os_terminal_columns(void);            /* 80 when unknown */
+/* First Ctrl-C sets the flag; the second ends the process at once with 130. */
+void os_interrupt_install(void);
+bool os_interrupted(void);
+/* UTF-8 arguments on Windows (and UTF-8 console output); unchanged elsewhere. */
+void os_arguments(int *argc, char ***argv);
+/* Path of the running executable, malloc'd, NULL when unknown. */
+char *os_executable(void);
+/* Runs a child to its end without a shell; stdout discarded unless output is given.
+ * exit_code is the child's, or 128 + signal. TMB_FAILED when it cannot start;
+ * after `seconds` (> 0) it is killed and exit_code is 124. */
+TMB_MUST_USE tmb_status os_run(const char *const argv[], double seconds, char **output,
+                               int *exit_code);
+
+/* ---- fault injection (tests) -------------------------------------------- */
+
+/* TIMBRE_CRASH_AT=n makes the n-th write, fsync or rename of this process its
+ * last act, by _exit, as if the power had gone. No effect when unset. */
+void os_crash_point(void);
+
+#endif

@@ -1,0 +1,16 @@
+#ifndef KERNELS_FAMILIES_H
+#define KERNELS_FAMILIES_H
+/* Every array of kernel rows, once. A new family is one line here and one file. */
+
+#include "kernels/kernel.h"
+
+#define KERNEL_FAMILIES(FAMILY) \
+    FAMILY(norm)
+
+#define KERNEL_FAMILY_DECLARE(name)         \
+    extern const KernelRow rows_##name[];   \
+    extern const size_t rows_##name##_count;
+KERNEL_FAMILIES(KERNEL_FAMILY_DECLARE)
+#undef KERNEL_FAMILY_DECLARE
+
+#endif

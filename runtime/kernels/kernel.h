@@ -1,0 +1,86 @@
+#ifndef KERNELS_KERNEL_H
+#define KERNELS_KERNEL_H
+/* A kernel is declared once: its shader, one line of shaders/kernels.def and one
+ * KernelRow. Pipeline creation, barriers, bounds checks, planner, interpreter,
+ * kernel-check, roofline and splitting all read the row. */
+
+#include "base/dtype.h"
+#include "gpu/gpu.h"
+
+typedef struct KernelBind {
+    const char *name;      /* as in the shader */
+    GpuAccess access;
+    Dtype dtype;           /* quantised types: raw 32-bit words are bound (see below) */
+} KernelBind;
+
+/* How double-precision references see memory: one double per element of the
+ * binding. F32, F16, BF16 are widened; U32 and the words of quantised blocks are
+ * widened exactly (each double holds an integer < 2^32). Results are narrowed the
+ * same way. A WRITE output starts as NaN, an ADD one holds the previous values. */
+typedef void (*KernelReference)(const void *push, double *const bind[]);
+
+/* One test case: the push struct, and how inputs are drawn where plain normal
+ * values would not do (ids below a limit, increasing segment bounds, …). */
+typedef struct KernelCase {
+    const char *name;                      /* "smallest", "ragged", "smollm2" */
+    const void *push;
+    /* Fills binding `index` (count elements) for this case; returns false to leave
+     * it to the harness (standard normals for floats, random words for the rest). */
+    bool (*input)(const void *push, unsigned index, double *values, uint64_t count,
+                  uint64_t seed);
+} KernelCase;
+
+/* Values of the specialisation constants of a row, ids 0…GPU_MAX_SPEC-1. */
+typedef struct KernelTuning {
+    uint32_t spec[GPU_MAX_SPEC];
+} KernelTuning;
+
+typedef struct KernelRow {
+    const char *name;        /* the line of kernels.def; finds the SPIR-V */
+    const char *family;      /* rows of one family are interchangeable: same binds, push,
+                              * reference, cases; differ in dtype, needs, tuning */
+    uint32_t needs;          /* GPU_CAP_… */
+    uint32_t rank;           /* smaller is tried first among usable rows of a family */
+    uint32_t push_bytes;
+    KernelBind bind[GPU_MAX_BIND];
+    uint32_t spec_count;
+    KernelTuning tuning;             /* the default */
+    const KernelTuning *tunings;     /* all legal ones, for sweeps; NULL: only the default */
+    uint32_t tuning_count;
+    /* Elements behind each binding (U32 words for quantised types). */
+    void (*extent)(const void *push, uint64_t elements[GPU_MAX_BIND]);
+    /* Workgroups, already folded: x <= 65535, the shader's group index is
+     * y * 65535 + x (GROUP_INDEX of lib/common.glsl). */
+    void (*grid)(const void *push, const KernelTuning *tuning, uint32_t groups[3]);
+    double (*flops)(const void *push);
+    KernelReference reference;
+    const KernelCase *cases;
+    uint32_t case_count;
+    double tolerance;        /* |got - want| <= tolerance * max(|want|, scale of the output) */
+} KernelRow;
+
+/* ---- the table (runtime/kernels/table.c) -------------------------------- */
+
+/* Every family array (`const KernelRow rows_matmul[]` …) listed once. */
+size_t kernel_count(void);
+const KernelRow *kernel_at(size_t index);
+const KernelRow *kernel_by_name(const char *name);
+/* First row of a family: reference, extent and flops are the family's. */
+const KernelRow *kernel_family(const char *family);
+/* The rows of a family usable with these caps and bind dtypes (NULL: any), best
+ * first. Returns how many were written to out (at most capacity). */
+size_t kernel_candidates(const char *family, const Dtype *dtypes, const GpuCaps *caps,
+                         const KernelRow **out, size_t capacity);
+uint32_t kernel_bind_count(const KernelRow *row);
+/* SPIR-V embedded for a row; NULL with *why when this build could not compile it. */
+const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why);
+
+/* Pipeline of a row; tuning NULL takes the row's default. */
+TMB_MUST_USE tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row,
+                                        const KernelTuning *tuning, GpuPipeline **out);
+
+/* Folds a linear number of groups so that x <= 65535 (y * 65535 + x covers it;
+ * surplus groups return early in the shader). */
+void kernel_fold(uint64_t linear, uint32_t groups[3]);
+
+#endif

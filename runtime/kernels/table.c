@@ -1,0 +1,125 @@
+#include <string.h>
+
+#include "base/mem.h"
+#include "kernels/families.h"
+#include "kernels/spirv.h"
+
+typedef struct Family {
+    const KernelRow *rows;
+    const size_t *count;
+} Family;
+
+#define FAMILY_ENTRY(name) {rows_##name, &rows_##name##_count},
+static const Family families[] = {KERNEL_FAMILIES(FAMILY_ENTRY)};
+
+size_t kernel_count(void)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < COUNT_OF(families); i++)
+        total += *families[i].count;
+    return total;
+}
+
+const KernelRow *kernel_at(size_t index)
+{
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        if (index < *families[i].count)
+            return &families[i].rows[index];
+        index -= *families[i].count;
+    }
+    return NULL;
+}
+
+const KernelRow *kernel_by_name(const char *name)
+{
+    for (size_t i = 0; i < kernel_count(); i++)
+        if (!strcmp(kernel_at(i)->name, name))
+            return kernel_at(i);
+    return NULL;
+}
+
+const KernelRow *kernel_family(const char *family)
+{
+    for (size_t i = 0; i < kernel_count(); i++)
+        if (!strcmp(kernel_at(i)->family, family))
+            return kernel_at(i);
+    return NULL;
+}
+
+uint32_t kernel_bind_count(const KernelRow *row)
+{
+    uint32_t count = 0;
+    while (count < GPU_MAX_BIND && row->bind[count].name)
+        count++;
+    return count;
+}
+
+static bool usable(const KernelRow *row, const char *family, const Dtype *dtypes,
+                   const GpuCaps *caps)
+{
+    if (strcmp(row->family, family) || row->needs & ~caps->bits)
+        return false;
+    for (uint32_t i = 0; dtypes && i < kernel_bind_count(row); i++)
+        if (row->bind[i].dtype != dtypes[i])
+            return false;
+    const char *why;
+    size_t bytes;
+    return kernel_spirv(row->name, &bytes, &why) != NULL;
+}
+
+size_t kernel_candidates(const char *family, const Dtype *dtypes, const GpuCaps *caps,
+                         const KernelRow **out, size_t capacity)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        if (!usable(row, family, dtypes, caps) || found == capacity)
+            continue;
+        size_t at = found++;
+        for (; at > 0 && out[at - 1]->rank > row->rank; at--)
+            out[at] = out[at - 1];
+        out[at] = row;
+    }
+    return found;
+}
+
+const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why)
+{
+    *why = "no line in shaders/kernels.def";
+    for (size_t i = 0; i < spirv_table_count; i++)
+        if (!strcmp(spirv_table[i].name, name)) {
+            *bytes = spirv_table[i].bytes;
+            *why = spirv_table[i].why_missing;
+            return spirv_table[i].words;
+        }
+    return NULL;
+}
+
+tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row, const KernelTuning *tuning,
+                           GpuPipeline **out)
+{
+    const char *why;
+    size_t bytes = 0;
+    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
+    if (!words)
+        return fail(TMB_UNSUPPORTED, "kernel %s cannot run: %s", row->name, why);
+    GpuPipelineInfo info = {
+        .name = row->name,
+        .spirv = words,
+        .spirv_bytes = bytes,
+        .bind_count = kernel_bind_count(row),
+        .push_bytes = row->push_bytes,
+        .spec_count = row->spec_count,
+    };
+    for (uint32_t i = 0; i < info.bind_count; i++)
+        info.access[i] = row->bind[i].access;
+    memcpy(info.spec, (tuning ? tuning : &row->tuning)->spec, sizeof info.spec);
+    return gpu_pipeline_get(gpu, &info, out);
+}
+
+void kernel_fold(uint64_t linear, uint32_t groups[3])
+{
+    groups[0] = linear < 65535 ? (uint32_t)linear : 65535;
+    groups[1] = linear ? (uint32_t)((linear + 65534) / 65535) : 0;
+    groups[2] = 1;
+}
