@@ -47,6 +47,11 @@ typedef struct KernelRow {
     KernelTuning tuning;             /* the default */
     const KernelTuning *tunings;     /* all legal ones, for sweeps; NULL: only the default */
     uint32_t tuning_count;
+    /* Whether this row is meant for these sizes; NULL: for all. A row must be right for
+     * every push that it suits, and the last candidate of a family suits all. */
+    bool (*suits)(const void *push);
+    /* Sets the constants that follow from the sizes (a head size, say); NULL: none do. */
+    void (*specialise)(const void *push, KernelTuning *tuning);
     /* Elements behind each binding (U32 words for quantised types). */
     void (*extent)(const void *push, uint64_t elements[GPU_MAX_BIND]);
     /* Workgroups, already folded: x <= 65535, the shader's group index is
@@ -71,6 +76,11 @@ const KernelRow *kernel_family(const char *family);
  * first. Returns how many were written to out (at most capacity). */
 size_t kernel_candidates(const char *family, const Dtype *dtypes, const GpuCaps *caps,
                          const KernelRow **out, size_t capacity);
+/* The first candidate that suits this push, NULL when there is none. */
+const KernelRow *kernel_choose(const char *family, const Dtype *dtypes, const GpuCaps *caps,
+                               const void *push);
+/* A tuning (NULL: the row's default) after the row's specialise for this push. */
+KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, const void *push);
 uint32_t kernel_bind_count(const KernelRow *row);
 /* SPIR-V embedded for a row; NULL with *why when this build could not compile it. */
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why);

@@ -83,6 +83,25 @@ size_t kernel_candidates(const char *family, const Dtype *dtypes, const GpuCaps 
     return found;
 }
 
+const KernelRow *kernel_choose(const char *family, const Dtype *dtypes, const GpuCaps *caps,
+                               const void *push)
+{
+    const KernelRow *rows[16];
+    size_t count = kernel_candidates(family, dtypes, caps, rows, COUNT_OF(rows));
+    for (size_t i = 0; i < count; i++)
+        if (!rows[i]->suits || rows[i]->suits(push))
+            return rows[i];
+    return NULL;
+}
+
+KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, const void *push)
+{
+    KernelTuning result = tuning ? *tuning : row->tuning;
+    if (row->specialise)
+        row->specialise(push, &result);
+    return result;
+}
+
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why)
 {
     *why = "no line in shaders/kernels.def";
