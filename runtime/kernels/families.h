@@ -5,6 +5,7 @@
 #include "kernels/kernel.h"
 
 #define KERNEL_FAMILIES(FAMILY) \
+    FAMILY(matmul)         \
     FAMILY(norm)
 
 #define KERNEL_FAMILY_DECLARE(name)         \
