@@ -66,6 +66,29 @@ static inline bool test_near(Test *test, double wanted, double got, double toler
 #define CHECK_NEAR(test, wanted, got, tolerance) \
     test_near((test), (wanted), (got), (tolerance), #got, __FILE__, __LINE__)
 
+/* The last error contains this text. */
+static inline bool test_says(Test *test, const char *wanted, const char *file, int line)
+{
+    bool good = strstr(tmb_last_error(), wanted) != NULL;
+    if (!good && test->failed < 50)
+        printf("  \"%s\" says no \"%s\"\n", tmb_last_error(), wanted);
+    return test_check(test, good, "the last error", file, line);
+}
+#define CHECK_SAYS(test, wanted) test_says((test), (wanted), __FILE__, __LINE__)
+
+/* Leave the function when the check does not hold. */
+#define REQUIRE(test, condition)            \
+    do {                                    \
+        if (!CHECK(test, condition))        \
+            return;                         \
+    } while (0)
+#define REQUIRE_OK(test, call)              \
+    do {                                    \
+        if (!CHECK_OK(test, call))          \
+            return;                         \
+    } while (0)
+
+/* The reason is gathered and shown by tools/test. */
 static inline void test_skip(Test *test, const char *why)
 {
     test->skipped++;

@@ -28,8 +28,9 @@ void os_unmap(OsMap *map);
 TMB_MUST_USE tmb_status os_read_file(const char *path, char **data, size_t *bytes);
 FILE *os_fopen(const char *path, const char *mode);
 
-/* A file that appears only when complete: written beside the target, fsynced,
- * renamed over it, directory fsynced. Destroy without commit removes the temporary. */
+/* A file that appears only when complete: written beside the target as PATH.partial,
+ * fsynced, renamed over it, directory fsynced. Abort removes the partial file; one left by
+ * a killed process is reused by the next begin. TMB_BUSY while another process writes it. */
 typedef struct OsReplace OsReplace;
 TMB_MUST_USE tmb_status os_replace_begin(const char *path, OsReplace **out);
 TMB_MUST_USE tmb_status os_replace_write(OsReplace *file, const void *data, size_t bytes);
@@ -44,6 +45,8 @@ bool os_is_directory(const char *path);
 uint64_t os_file_bytes(const char *path);                 /* 0 when missing */
 TMB_MUST_USE tmb_status os_make_directories(const char *path);
 TMB_MUST_USE tmb_status os_remove(const char *path);      /* missing is ok */
+/* A file, or a folder with all that is in it; links are removed, not followed. */
+TMB_MUST_USE tmb_status os_remove_tree(const char *path);
 TMB_MUST_USE tmb_status os_rename(const char *from, const char *to);
 /* Names (not paths) in a directory, sorted; each and the array malloc'd. */
 TMB_MUST_USE tmb_status os_list(const char *path, char ***names, size_t *count);
@@ -71,6 +74,8 @@ uint64_t os_free_memory(void);                 /* bytes of main memory available
 unsigned os_cpu_count(void);
 bool os_is_terminal(FILE *stream);
 unsigned os_terminal_columns(void);            /* 80 when unknown */
+/* For this process and its children; NULL removes it. Call before starting threads. */
+void os_set_environment(const char *name, const char *value);
 /* First Ctrl-C sets the flag; the second ends the process at once with 130. */
 void os_interrupt_install(void);
 bool os_interrupted(void);

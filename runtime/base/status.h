@@ -18,7 +18,10 @@
 
 /* Stores the formatted sentence as this thread's last error and returns status:
  * `return fail(TMB_BAD_INPUT, "%s: line %zu: …", path, line);` */
-tmb_status fail(tmb_status status, const char *format, ...) TMB_PRINTF(2, 3);
+#define fail(status, ...) (fail_record((status), __VA_ARGS__), (status))
+/* Its function. The macro shows compilers that a failure is not TMB_OK, which spares
+ * warnings about results that are only set on success. */
+void fail_record(tmb_status status, const char *format, ...) TMB_PRINTF(2, 3);
 
 /* Puts a prefix before this thread's last error ("letters.jsonl: line 7: ") and
  * returns status unchanged. For callers that know where, not what. */
