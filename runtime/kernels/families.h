@@ -5,7 +5,9 @@
 #include "kernels/kernel.h"
 
 #define KERNEL_FAMILIES(FAMILY) \
-    FAMILY(matmul)         \
+    FAMILY(expand)                \
+    FAMILY(matmul)                \
+    FAMILY(matvec)                \
     FAMILY(norm)
 
 #define KERNEL_FAMILY_DECLARE(name)         \

@@ -153,7 +153,7 @@ static void tile_grid(const void *push, const KernelTuning *tuning, uint32_t gro
     const uint32_t *spec = tuning->spec;
     uint64_t down = ((uint64_t)p->m + spec[TILE_M] - 1) / spec[TILE_M];
     uint64_t across = ((uint64_t)p->n + spec[TILE_N] - 1) / spec[TILE_N];
-    kernel_fold(p->k ? down * across : 0, groups);
+    kernel_fold(down * across, groups);
 }
 
 /* threads, tile m, n, k, outputs of one invocation down and across */

@@ -1,0 +1,148 @@
+#include "kernels/decode.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+/* ---- bytes behind doubles that hold words ------------------------------- */
+
+typedef struct Block {
+    const double *words;
+    uint64_t start;      /* byte */
+} Block;
+
+static unsigned byte_at(Block block, unsigned i)
+{
+    uint64_t at = block.start + i;
+    return (unsigned)((uint32_t)block.words[at / 4] >> at % 4 * 8 & 255u);
+}
+
+static int signed_at(Block block, unsigned i)
+{
+    return (int8_t)byte_at(block, i);
+}
+
+static float half_at(Block block, unsigned i)
+{
+    return half_to_float((uint16_t)(byte_at(block, i) | byte_at(block, i + 1) << 8));
+}
+
+/* Nibble of value i: 16 bytes hold values 0…15 low and 16…31 high. */
+static unsigned nibble_at(Block block, unsigned first, unsigned i)
+{
+    return byte_at(block, first + i % 16) >> i / 16 * 4 & 15u;
+}
+
+/* ---- one function per type: 32 values, `group` of 32 in the block -------- */
+
+static void q8_0(Block block, unsigned group, float values[32])
+{
+    (void)group;
+    for (unsigned i = 0; i < 32; i++)
+        values[i] = half_at(block, 0) * (float)signed_at(block, 2 + i);
+}
+
+static void q4_0(Block block, unsigned group, float values[32])
+{
+    (void)group;
+    for (unsigned i = 0; i < 32; i++)
+        values[i] = half_at(block, 0) * (float)((int)nibble_at(block, 2, i) - 8);
+}
+
+static void q4_1(Block block, unsigned group, float values[32])
+{
+    (void)group;
+    for (unsigned i = 0; i < 32; i++) {
+        /* a variable of its own: the product is rounded before the sum */
+        volatile float product = half_at(block, 0) * (float)nibble_at(block, 4, i);
+        values[i] = product + half_at(block, 2);
+    }
+}
+
+static void q5_0(Block block, unsigned group, float values[32])
+{
+    (void)group;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned fifth = byte_at(block, 2 + i / 8) >> i % 8 & 1u;
+        values[i] = half_at(block, 0) * (float)((int)(nibble_at(block, 6, i) | fifth << 4) - 16);
+    }
+}
+
+static void q4_k(Block block, unsigned group, float values[32])
+{
+    unsigned first = byte_at(block, 4 + group % 4), second = byte_at(block, 8 + group % 4);
+    unsigned third = byte_at(block, 12 + group % 4);
+    unsigned scale = group < 4 ? first & 63u : (third & 15u) | first >> 6 << 4;
+    unsigned minimum = group < 4 ? second & 63u : third >> 4 | second >> 6 << 4;
+    float d = half_at(block, 0) * (float)scale, m = half_at(block, 2) * (float)minimum;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned nibble = byte_at(block, 16 + group / 2 * 32 + i) >> group % 2 * 4 & 15u;
+        volatile float product = d * (float)nibble;
+        values[i] = product - m;
+    }
+}
+
+static void q6_k(Block block, unsigned group, float values[32])
+{
+    unsigned part = group % 4;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned low = byte_at(block, group / 4 * 64 + part % 2 * 32 + i) >> part / 2 * 4 & 15u;
+        unsigned top = byte_at(block, 128 + group / 4 * 32 + i) >> part * 2 & 3u;
+        float d = half_at(block, 208) * (float)signed_at(block, 192 + group * 2 + i / 16);
+        values[i] = d * (float)((int)(low | top << 4) - 32);
+    }
+}
+
+typedef struct Decoder {
+    void (*decode)(Block block, unsigned group, float values[32]);
+    int half[2];      /* byte positions of the half-precision scales, -1: none */
+} Decoder;
+
+static const Decoder decoders[DTYPE_COUNT] = {
+    [DTYPE_Q8_0] = {q8_0, {0, -1}}, [DTYPE_Q4_0] = {q4_0, {0, -1}},
+    [DTYPE_Q4_1] = {q4_1, {0, 2}},  [DTYPE_Q5_0] = {q5_0, {0, -1}},
+    [DTYPE_Q4_K] = {q4_k, {0, 2}},  [DTYPE_Q6_K] = {q6_k, {208, -1}},
+};
+
+void decode_reference_32(Dtype dtype, const double *source, uint64_t index, float values[32])
+{
+    const DtypeInfo *info = dtype_info(dtype);
+    if (info->block == 1) {
+        for (unsigned i = 0; i < 32; i++)
+            values[i] = (float)source[index + i];
+        return;
+    }
+    assert(decoders[dtype].decode && index % 32 == 0);
+    Block block = {source, index / info->block * info->block_bytes};
+    decoders[dtype].decode(block, (unsigned)(index % info->block / 32), values);
+}
+
+float decode_reference(Dtype dtype, const double *source, uint64_t index)
+{
+    if (dtype_info(dtype)->block == 1)
+        return (float)source[index];
+    float values[32];
+    decode_reference_32(dtype, source, index / 32 * 32, values);
+    return values[index % 32];
+}
+
+static void put_half(double *words, uint64_t byte, uint16_t half)
+{
+    uint32_t word = (uint32_t)words[byte / 4], shift = byte % 4 * 8;
+    words[byte / 4] = (word & ~(0xffffu << shift)) | (uint32_t)half << shift;
+}
+
+void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t seed)
+{
+    const DtypeInfo *info = dtype_info(dtype);
+    Rng rng;
+    rng_init(&rng, seed);
+    for (uint64_t i = 0; i < count; i++)
+        words[i] = (double)(uint32_t)rng_u64(&rng);
+    for (uint64_t start = 0; start + info->block_bytes <= count * 4; start += info->block_bytes)
+        for (int i = 0; i < 2; i++)
+            if (decoders[dtype].half[i] >= 0)
+                put_half(words, start + (uint64_t)decoders[dtype].half[i],
+                         float_to_half((float)(0.01 + 0.05 * rng_double(&rng))));
+}

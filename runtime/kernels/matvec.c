@@ -1,0 +1,151 @@
+/* A few vectors through a stored matrix: decoding, one to eight sequences at a time. Weights
+ * are read once in the form in which they are stored. */
+#include "base/mem.h"
+#include "kernels/decode.h"
+#include "kernels/families.h"
+#include "matvec.push.h"
+
+static void extent(Dtype dtype, const MatvecPush *p, uint64_t elements[GPU_MAX_BIND])
+{
+    uint64_t values = (uint64_t)p->n * p->k;
+    elements[0] = p->rows ? (uint64_t)(p->rows - 1) * p->x_stride + p->k : 0;
+    elements[1] = dtype_info(dtype)->block == 1 ? values : (dtype_bytes(dtype, values) + 3) / 4;
+    elements[2] = p->rows ? (uint64_t)(p->rows - 1) * p->y_stride + p->first_row + p->n : 0;
+}
+
+static void matvec_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const MatvecPush *p = push;
+    kernel_fold(((uint64_t)p->n + tuning->spec[0] - 1) / tuning->spec[0], groups);
+}
+
+static double matvec_flops(const void *push)
+{
+    const MatvecPush *p = push;
+    return 2.0 * p->rows * p->n * p->k;
+}
+
+/* The shader keeps one sum for each vector: as many as there are, rounded up. */
+static void matvec_specialise(const void *push, KernelTuning *tuning)
+{
+    uint32_t rows = ((const MatvecPush *)push)->rows;
+    tuning->spec[1] = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
+}
+
+static bool matvec_suits(const void *push)
+{
+    return ((const MatvecPush *)push)->rows <= 16;
+}
+
+static void matvec(Dtype dtype, const void *push, double *const bind[])
+{
+    const MatvecPush *p = push;
+    for (uint64_t j = 0; j < p->n; j++)
+        for (uint64_t r = 0; r < p->rows; r++) {
+            double *y = bind[2] + r * p->y_stride + p->first_row + j;
+            *y = p->accumulate ? *y : 0;
+        }
+    for (uint64_t j = 0; j < p->n; j++)
+        for (uint64_t s = 0; s < p->k; s += 32) {
+            uint64_t count = p->k - s < 32 ? p->k - s : 32;
+            float values[32];
+            if (count == 32)
+                decode_reference_32(dtype, bind[1], j * p->k + s, values);
+            for (uint64_t i = 0; count < 32 && i < count; i++)
+                values[i] = decode_reference(dtype, bind[1], j * p->k + s + i);
+            for (uint64_t r = 0; r < p->rows; r++)
+                for (uint64_t i = 0; i < count; i++)
+                    bind[2][r * p->y_stride + p->first_row + j] +=
+                        bind[0][r * p->x_stride + s + i] * (double)values[i];
+        }
+}
+
+#define DENSE(ROWS, N, K) \
+    &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = K, .y_stride = N}
+#define LOOSE(ROWS, N, K)                                                             \
+    &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 5,            \
+                        .y_stride = (N) + 20, .accumulate = 1, .first_row = 13}
+
+static const KernelCase plain_cases[] = {
+    {.name = "smallest", .push = DENSE(1, 1, 1)},
+    {.name = "ragged", .push = LOOSE(3, 67, 45)},
+    {.name = "strided", .push = LOOSE(5, 75, 96)},
+    {.name = "smollm2", .push = DENSE(1, 576, 576)},
+    {.name = "batched", .push = DENSE(8, 192, 576)},
+    {.name = "most", .push = LOOSE(16, 130, 64)},
+};
+
+#define MATVEC_COMMON(TYPE, LOWER)                                                    \
+    static void LOWER##_extent(const void *push, uint64_t elements[GPU_MAX_BIND])     \
+    {                                                                                 \
+        extent(DTYPE_##TYPE, push, elements);                                         \
+    }                                                                                 \
+    static void LOWER##_reference(const void *push, double *const bind[])             \
+    {                                                                                 \
+        matvec(DTYPE_##TYPE, push, bind);                                             \
+    }
+/* The block is 32 values for these, 256 for the K types. */
+#define MATVEC_BLOCKS(TYPE, LOWER, BLOCK)                                             \
+    MATVEC_COMMON(TYPE, LOWER)                                                        \
+    static bool LOWER##_input(const void *push, unsigned index, double *values,       \
+                              uint64_t count, uint64_t seed)                          \
+    {                                                                                 \
+        (void)push;                                                                   \
+        if (index == 1)                                                               \
+            decode_random_blocks(DTYPE_##TYPE, values, count, seed);                  \
+        return index == 1;                                                            \
+    }                                                                                 \
+    static const KernelCase LOWER##_cases[] = {                                       \
+        {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = LOWER##_input},     \
+        {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = LOWER##_input},  \
+        {.name = "strided", .push = LOOSE(5, 75, BLOCK), .input = LOWER##_input},     \
+        {.name = "smollm2", .push = DENSE(1, 576, BLOCK == 32 ? 576 : 512),           \
+         .input = LOWER##_input},                                                     \
+        {.name = "batched", .push = DENSE(8, 192, BLOCK == 32 ? 1536 : 1024),         \
+         .input = LOWER##_input},                                                     \
+        {.name = "most", .push = LOOSE(16, 130, BLOCK * 2), .input = LOWER##_input},  \
+    };
+
+MATVEC_COMMON(F32, f32)
+MATVEC_COMMON(F16, f16)
+MATVEC_COMMON(BF16, bf16)
+MATVEC_BLOCKS(Q8_0, q8_0, 32)
+MATVEC_BLOCKS(Q4_0, q4_0, 32)
+MATVEC_BLOCKS(Q4_1, q4_1, 32)
+MATVEC_BLOCKS(Q5_0, q5_0, 32)
+MATVEC_BLOCKS(Q4_K, q4_k, 256)
+MATVEC_BLOCKS(Q6_K, q6_k, 256)
+
+#define MATVEC_ROW(TYPE, LOWER, CASES)                                                \
+    {                                                                                 \
+        .name = "matvec_" #LOWER,                                                     \
+        .family = "matvec",                                                           \
+        .rank = 50,                                                                   \
+        .push_bytes = sizeof(MatvecPush),                                             \
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_##TYPE},           \
+                 {"y", GPU_ADD, DTYPE_F32}},                                          \
+        .spec_count = 2,                                                              \
+        .tuning = {{64, 16}},                                                         \
+        .suits = matvec_suits,                                                        \
+        .specialise = matvec_specialise,                                              \
+        .extent = LOWER##_extent,                                                     \
+        .grid = matvec_grid,                                                          \
+        .flops = matvec_flops,                                                        \
+        .reference = LOWER##_reference,                                               \
+        .cases = CASES,                                                               \
+        .case_count = COUNT_OF(CASES),                                                \
+        .tolerance = 1e-5,                                                            \
+    }
+
+const KernelRow rows_matvec[] = {
+    MATVEC_ROW(F32, f32, plain_cases),
+    MATVEC_ROW(F16, f16, plain_cases),
+    MATVEC_ROW(BF16, bf16, plain_cases),
+    MATVEC_ROW(Q8_0, q8_0, q8_0_cases),
+    MATVEC_ROW(Q4_0, q4_0, q4_0_cases),
+    MATVEC_ROW(Q4_1, q4_1, q4_1_cases),
+    MATVEC_ROW(Q5_0, q5_0, q5_0_cases),
+    MATVEC_ROW(Q4_K, q4_k, q4_k_cases),
+    MATVEC_ROW(Q6_K, q6_k, q6_k_cases),
+};
+const size_t rows_matvec_count = COUNT_OF(rows_matvec);
