@@ -19,6 +19,9 @@ typedef struct tmb_export_params {
     const char *output;       /* must not exist */
 } tmb_export_params;
 
+/* Path of the base model that a RUN was trained on, from its config.json. free() it. */
+TMB_MUST_USE tmb_status tmb_run_base(const char *run, char **model_path);
+
 typedef struct tmb_export_result {
     uint64_t tensors, bytes;
     double largest_logit_difference;   /* reloaded against the run's own adapter */

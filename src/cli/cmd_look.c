@@ -1,0 +1,176 @@
+/* devices, inspect, tokenize, data: looking without changing anything. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/os.h"
+#include "base/status.h"
+#include "cli/commands.h"
+
+static void print_device(size_t index, const tmb_device_info *info)
+{
+    char total[32], available[32], range[32];
+    printf("%zu  %s\n", index, info->name);
+    if (info->problem[0])
+        printf("   cannot be used: %s\n", info->problem);
+    printf("   %s, Vulkan %u.%u, %s\n", info->kind, info->api_major, info->api_minor, info->driver);
+    printf("   memory %s, free now %s; one binding covers %s\n",
+           cli_bytes(info->memory_bytes, total), cli_bytes(info->memory_free, available),
+           cli_bytes(info->storage_range, range));
+    printf("   subgroups of %u, workgroups to %u, shared memory %u KiB, f16 %s, matrix units %s\n",
+           info->subgroup_size, info->max_invocations, info->shared_bytes / 1024,
+           info->f16 ? "yes" : "no", info->matrix_units ? "yes" : "no");
+}
+
+static cJSON *device_json(const tmb_device_info *info)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", info->name);
+    cJSON_AddStringToObject(row, "driver", info->driver);
+    cJSON_AddStringToObject(row, "kind", info->kind);
+    cJSON_AddStringToObject(row, "problem", info->problem);
+    cJSON_AddNumberToObject(row, "memory_bytes", (double)info->memory_bytes);
+    cJSON_AddNumberToObject(row, "memory_free", (double)info->memory_free);
+    cJSON_AddNumberToObject(row, "storage_range", (double)info->storage_range);
+    cJSON_AddNumberToObject(row, "subgroup_size", info->subgroup_size);
+    cJSON_AddBoolToObject(row, "f16", info->f16);
+    cJSON_AddBoolToObject(row, "matrix_units", info->matrix_units);
+    return row;
+}
+
+tmb_status cmd_devices(const CliArgs *args)
+{
+    tmb_device_info *list = NULL;
+    size_t count = 0;
+    TRY(tmb_device_list(&list, &count));
+    if (args->json) {
+        cJSON *rows = cJSON_CreateArray();
+        for (size_t i = 0; i < count; i++)
+            cJSON_AddItemToArray(rows, device_json(&list[i]));
+        cli_print_json(rows);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            print_device(i, &list[i]);
+    }
+    free(list);
+    if (args->json)
+        return TMB_OK;
+    tmb_device *device = NULL;
+    TRY(cli_open(&(CliArgs){.device = args->device, .caps = args->caps, .vram = args->vram, .quiet = true},
+                 NULL, &device));
+    printf("\nTimbre would use %s\n", tmb_device_why(device));
+    tmb_device_close(&device);
+    return TMB_OK;
+}
+
+tmb_status cmd_inspect(const CliArgs *args)
+{
+    tmb_model *model = NULL;
+    char *text = NULL;
+    TRY(cli_open(args, &model, NULL));
+    tmb_status status = tmb_model_inspect(model, args->json, &text);
+    if (status == TMB_OK)
+        fputs(text, stdout);
+    free(text);
+    tmb_model_close(&model);
+    return status;
+}
+
+static tmb_status print_pieces(const CliArgs *args, tmb_model *model, const uint32_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (args->ids) {
+            printf("%s%u", i ? " " : "", ids[i]);
+            continue;
+        }
+        char *piece = NULL;
+        size_t bytes;
+        TRY(tmb_model_detokenize(model, &ids[i], 1, &piece, &bytes));
+        printf("%8u  ", ids[i]);
+        for (size_t b = 0; b < bytes; b++)
+            if ((unsigned char)piece[b] < 0x20)
+                printf("\\x%02x", (unsigned char)piece[b]);
+            else
+                putchar(piece[b]);
+        putchar('\n');
+        free(piece);
+    }
+    if (args->ids)
+        putchar('\n');
+    else
+        printf("%zu tokens\n", count);
+    return TMB_OK;
+}
+
+tmb_status cmd_tokenize(const CliArgs *args)
+{
+    tmb_model *model = NULL;
+    char *data = NULL;
+    uint32_t *ids = NULL;
+    size_t bytes, count;
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, cli_open(args, &model, NULL));
+    TRY_OR(done, status, os_read_file(args->positional[1], &data, &bytes));
+    TRY_OR(done, status, tmb_model_tokenize(model, data, bytes, args->special, &ids, &count));
+    status = print_pieces(args, model, ids, count);
+done:
+    free(ids);
+    free(data);
+    tmb_model_close(&model);
+    return status;
+}
+
+static tmb_status data_check(const CliArgs *args, tmb_model *model, const char *file)
+{
+    tmb_data_report report;
+    TRY(tmb_data_check(model, file, (uint32_t)args->row_tokens, &report));
+    if (args->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddNumberToObject(object, "examples", (double)report.examples);
+        cJSON_AddNumberToObject(object, "tokens", (double)report.tokens);
+        cJSON_AddNumberToObject(object, "supervised", (double)report.supervised);
+        cJSON_AddNumberToObject(object, "longest", (double)report.longest);
+        cJSON_AddNumberToObject(object, "truncated", (double)report.truncated);
+        cJSON_AddNumberToObject(object, "empty_replies", (double)report.empty_replies);
+        cJSON_AddNumberToObject(object, "duplicates", (double)report.duplicates);
+        cli_print_json(object);
+        return TMB_OK;
+    }
+    printf("%s: %llu examples, %llu tokens, %llu of them supervised (%.0f %%), longest %llu\n", file,
+           (unsigned long long)report.examples, (unsigned long long)report.tokens,
+           (unsigned long long)report.supervised,
+           100.0 * (double)report.supervised / (double)(report.tokens ? report.tokens : 1),
+           (unsigned long long)report.longest);
+    if (report.truncated)
+        printf("warning: %llu examples are longer than a row and would be cut; raise --row-tokens\n",
+               (unsigned long long)report.truncated);
+    if (report.empty_replies)
+        printf("warning: %llu examples have an empty reply\n", (unsigned long long)report.empty_replies);
+    if (report.duplicates)
+        printf("warning: %llu examples repeat another one\n", (unsigned long long)report.duplicates);
+    return TMB_OK;
+}
+
+tmb_status cmd_data(const CliArgs *args)
+{
+    const char *verb = args->positional[0];
+    bool show = !strcmp(verb, "show");
+    if (!show && strcmp(verb, "check"))
+        return fail(TMB_USAGE, "'timbre data %s' is unknown; it is check or show", verb);
+    tmb_model *model = NULL;
+    char *text = NULL;
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, tmb_model_open(args->positional[1], &model));
+    if (show) {
+        TRY_OR(done, status, tmb_data_show(model, args->positional[2], (size_t)args->limit,
+                                           os_is_terminal(stdout), &text));
+        fputs(text, stdout);
+    } else {
+        status = data_check(args, model, args->positional[2]);
+    }
+done:
+    free(text);
+    tmb_model_close(&model);
+    return status;
+}
