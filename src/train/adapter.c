@@ -140,7 +140,7 @@ static tmb_status read_pair(const Gguf *gguf, const GgufTensor *a, Adapter *adap
     static const char suffix[] = ".lora_a";
     size_t bytes = strlen(a->name);
     char name[256];
-    if (bytes <= sizeof suffix || bytes >= sizeof name ||
+    if (bytes < sizeof suffix || bytes >= sizeof name ||
         strcmp(a->name + bytes - (sizeof suffix - 1), suffix))
         return fail(TMB_UNSUPPORTED, "%s: tensor %s is no part of a LoRA", gguf_path(gguf),
                     a->name);

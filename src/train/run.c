@@ -100,7 +100,7 @@ tmb_status run_freeze(Run *run)
 static void remove_unused(const Run *run)
 {
     static const char *const names[] = {"adapter", "checkpoints", "lock"};
-    tmb_status ignored = TMB_OK;   /* best effort: the sentence of the failure must survive */
+    tmb_status ignored = TMB_OK;   /* best effort */
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         char *path = os_join(run->path, names[i]);
         ignored = os_remove(path);
@@ -119,8 +119,8 @@ void run_close(Run **run)
     if (unused && !os_exists((*run)->config_path))
         remove_unused(*run);
     os_unlock(&(*run)->lock);
-    if (unused)
-        (void)!fail(TMB_OK, "%s", sentence);
+    tmb_status restored = unused ? fail(TMB_FAILED, "%s", sentence) : TMB_OK;
+    (void)restored;
     free(sentence);
     run_config_finish(&(*run)->config);
     free((*run)->path);

@@ -1,12 +1,11 @@
 #include "train/run_config.h"
 
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 
 typedef enum FieldKind { FIELD_TEXT, FIELD_LIST, FIELD_COUNT, FIELD_NUMBER } FieldKind;
@@ -102,62 +101,51 @@ char *run_config_print(const RunConfig *config)
     return text;
 }
 
-static bool read_list(const cJSON *item, StringList *list)
+static tmb_status read_list(const JsonAt *at, const char *name, StringList *list)
 {
-    if (!cJSON_IsArray(item))
-        return false;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, item) {
-        if (!cJSON_IsString(entry))
-            return false;
-        string_list_add(list, entry->valuestring);
+    JsonAt array;
+    TRY(json_array(at, name, &array));
+    for (size_t i = 0; i < json_count(&array); i++) {
+        JsonAt item = json_element(&array, i);
+        const char *text;
+        TRY(json_as_string(&item, &text));
+        string_list_add(list, text);
     }
-    return true;
+    return TMB_OK;
 }
 
-/* False when the item is missing or of another kind. */
-static bool field_from_json(const cJSON *item, const Field *field, RunConfig *config)
+static tmb_status read_field(const JsonAt *at, const Field *field, RunConfig *config)
 {
-    void *at = field_at(config, field);
+    void *to = field_at(config, field);
+    const char *text;
     switch (field->kind) {
     case FIELD_TEXT:
-        if (!cJSON_IsString(item))
-            return false;
-        *(char **)at = mem_string(item->valuestring);
-        return true;
+        TRY(json_string(at, field->name, &text));
+        *(char **)to = mem_string(text);
+        return TMB_OK;
     case FIELD_LIST:
-        return read_list(item, at);
+        return read_list(at, field->name, to);
     case FIELD_COUNT:
-        if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 0x1p53 ||
-            item->valuedouble != floor(item->valuedouble))
-            return false;
-        *(uint64_t *)at = (uint64_t)item->valuedouble;
-        return true;
+        return json_u64(at, field->name, to);
     case FIELD_NUMBER:
-        if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble))
-            return false;
-        *(double *)at = item->valuedouble;
-        return true;
+        return json_double(at, field->name, to);
     }
-    return false;
+    return TMB_OK;
 }
 
 tmb_status run_config_parse(const char *path, const char *json, size_t bytes, RunConfig *out)
 {
+    cJSON *root;
     *out = (RunConfig){0};
-    cJSON *root = cJSON_ParseWithLength(json, bytes);
-    tmb_status status = TMB_OK;
-    if (!cJSON_IsObject(root))
-        status = fail(TMB_BAD_INPUT, "%s is no JSON object; was it edited? Start a new run "
-                      "in another folder", path);
+    TRY(json_parse(path, json, bytes, &root));
+    JsonAt at = json_at(path, root);
+    tmb_status status = json_as_object(&at);
     for (size_t i = 0; !status && i < COUNT_OF(fields); i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, fields[i].name);
-        if (!field_from_json(item, &fields[i], out))
-            status = fail(TMB_BAD_INPUT, "%s: the field \"%s\" is missing or not as Timbre wrote "
-                          "it; start a new run in another folder", path, fields[i].name);
-        else if (out->format != RUN_FORMAT)
-            status = fail(TMB_UNSUPPORTED, "%s has format %g, this Timbre reads %d; use the "
-                          "version that made it", path, (double)out->format, RUN_FORMAT);
+        status = read_field(&at, &fields[i], out);
+        if (!status && out->format != RUN_FORMAT)   /* the first field */
+            status = fail(TMB_UNSUPPORTED, "%s has format %llu, this Timbre reads %d; use the "
+                          "version that made it", path, (unsigned long long)out->format,
+                          RUN_FORMAT);
     }
     cJSON_Delete(root);
     return status;
