@@ -60,7 +60,9 @@ typedef struct GpuParams {
     const char *caps;        /* NULL: all; "none"; "range=8M"; "0x…" mask; comma-separated */
     uint64_t vram_cap;       /* bytes of device memory this process may use, 0: no cap */
     bool profile;            /* timestamp every dispatch */
-    bool validate;           /* enable VK_LAYER_KHRONOS_validation when present */
+    bool validate;           /* VK_LAYER_KHRONOS_validation, core and synchronisation; its
+                              * first error becomes the failure of the next gpu_wait */
+    double submit_seconds;   /* work in one submit; 0: 0.1 on GPUs, no limit on CPU drivers */
 } GpuParams;
 
 /* Creates instance, picks a device and opens it. TMB_NO_DEVICE with one sentence

@@ -1,0 +1,34 @@
+#ifndef GPU_CAPS_H
+#define GPU_CAPS_H
+/* Decisions made from a snapshot: pure functions, no Vulkan. */
+
+#include "gpu/snapshot.h"
+
+/* Capabilities after the quirks table and the --caps text (NULL: all).
+ * TMB_USAGE when the text cannot be read. */
+TMB_MUST_USE tmb_status caps_build(const GpuSnapshot *snapshot, const char *text, GpuCaps *out);
+
+/* Why a device cannot be used at all, or NULL. */
+const char *caps_problem(const GpuSnapshot *snapshot);
+
+/* Memory type for a heap among allowed_bits, -1 when none fits. Device memory lies in
+ * the largest suitable heap; staging is host-visible, coherent and cached if possible. */
+int caps_memory_type(const GpuSnapshot *snapshot, GpuHeap heap, uint32_t allowed_bits);
+
+/* Place in the order of preference, smaller is better: discrete, integrated, virtual,
+ * other, CPU. */
+int caps_kind_rank(GpuKind kind);
+const char *caps_kind_name(GpuKind kind);
+
+/* What is known to be broken where, and struck from the capabilities. */
+typedef struct GpuQuirk {
+    uint32_t driver_id;       /* VkDriverId */
+    uint32_t vendor_id;       /* 0: any */
+    uint32_t strikes;         /* GPU_CAP_… */
+    uint64_t block_bytes;     /* upper limit of one allocation, 0: none */
+    const char *why;          /* what happens, and who measured it where */
+} GpuQuirk;
+extern const GpuQuirk gpu_quirks[];
+extern const size_t gpu_quirk_count;
+
+#endif
