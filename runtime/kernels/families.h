@@ -5,10 +5,18 @@
 #include "kernels/kernel.h"
 
 #define KERNEL_FAMILIES(FAMILY) \
+    FAMILY(attention)             \
+    FAMILY(elementwise)           \
+    FAMILY(embedding)             \
     FAMILY(expand)                \
+    FAMILY(loss)                  \
     FAMILY(matmul)                \
     FAMILY(matvec)                \
-    FAMILY(norm)
+    FAMILY(norm)                  \
+    FAMILY(optimizer)             \
+    FAMILY(rope)                  \
+    FAMILY(rows)                  \
+    FAMILY(softmax)
 
 #define KERNEL_FAMILY_DECLARE(name)         \
     extern const KernelRow rows_##name[];   \

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "kernels/families.h"
+#include "kernels/inputs.h"
 #include "rmsnorm.push.h"
 
 static void rmsnorm_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
@@ -43,29 +44,127 @@ static void rmsnorm_fwd_reference(const void *push, double *const bind[])
     }
 }
 
-static const KernelCase rmsnorm_cases[] = {
-    {.name = "smallest", .push = &(const RmsnormPush){.rows = 1, .cols = 1, .eps = 1e-5f}},
-    {.name = "ragged", .push = &(const RmsnormPush){.rows = 7, .cols = 131, .eps = 1e-5f}},
-    {.name = "smollm2", .push = &(const RmsnormPush){.rows = 512, .cols = 576, .eps = 1e-5f}},
-    {.name = "folded", .push = &(const RmsnormPush){.rows = 70001, .cols = 3, .eps = 1e-5f}},
+/* With s = sum_c x w dy:  dx = rstd (w dy - x rstd^2 s / cols). */
+static void rmsnorm_bwd_x_reference(const void *push, double *const bind[])
+{
+    const RmsnormPush *p = push;
+    for (uint64_t r = 0; r < p->rows; r++) {
+        const double *x = bind[0] + r * p->cols, *w = bind[1], *dy = bind[3] + r * p->cols;
+        double rstd = bind[2][r], *dx = bind[4] + r * p->cols;
+        double sum = 0;
+        for (uint64_t c = 0; c < p->cols; c++)
+            sum += x[c] * w[c] * dy[c];
+        for (uint64_t c = 0; c < p->cols; c++)
+            dx[c] = rstd * (w[c] * dy[c] - x[c] * rstd * rstd * sum / p->cols)
+                  + (p->accumulate ? dx[c] : 0);
+    }
+}
+
+static void rmsnorm_bwd_x_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    const RmsnormPush *p = push;
+    elements[0] = (uint64_t)p->rows * p->cols;
+    elements[1] = p->cols;
+    elements[2] = p->rows;
+    elements[3] = elements[4] = elements[0];
+}
+
+static void rmsnorm_bwd_w_reference(const void *push, double *const bind[])
+{
+    const RmsnormPush *p = push;
+    const double *x = bind[0], *rstd = bind[1], *dy = bind[2];
+    double *dw = bind[3];
+    for (uint64_t r = 0; r < p->rows; r++)
+        for (uint64_t c = 0; c < p->cols; c++)
+            dw[c] += dy[r * p->cols + c] * x[r * p->cols + c] * rstd[r];
+}
+
+static void rmsnorm_bwd_w_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    const RmsnormPush *p = push;
+    elements[0] = elements[2] = (uint64_t)p->rows * p->cols;
+    elements[1] = p->rows;
+    elements[3] = p->cols;
+}
+
+static void rmsnorm_bwd_w_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const RmsnormPush *p = push;
+    grid_of_items(p->cols, tuning, groups);
+}
+
+/* Reciprocals of root mean squares are positive. */
+static bool rstd_input(double *values, uint64_t count, uint64_t seed)
+{
+    return input_between(values, count, 0.5, 2, seed);
+}
+
+static bool rmsnorm_bwd_x_input(const void *push, unsigned index, double *values,
+                                uint64_t count, uint64_t seed)
+{
+    (void)push;
+    return index == 2 && rstd_input(values, count, seed);
+}
+
+static bool rmsnorm_bwd_w_input(const void *push, unsigned index, double *values,
+                                uint64_t count, uint64_t seed)
+{
+    (void)push;
+    return index == 1 && rstd_input(values, count, seed);
+}
+
+static const RmsnormPush smallest = {.rows = 1, .cols = 1, .eps = 1e-5f};
+static const RmsnormPush ragged = {.rows = 7, .cols = 131, .eps = 1e-5f};
+static const RmsnormPush added = {.rows = 9, .cols = 132, .eps = 1e-5f, .accumulate = 1};
+static const RmsnormPush stories260k = {.rows = 512, .cols = 64, .eps = 1e-5f};
+static const RmsnormPush smollm2 = {.rows = 512, .cols = 576, .eps = 1e-5f};
+static const RmsnormPush folded = {.rows = 70001, .cols = 3, .eps = 1e-5f};
+static const RmsnormPush wide = {.rows = 3, .cols = 70001, .eps = 1e-5f};
+
+static const KernelCase fwd_cases[] = {
+    {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL}, {"stories260k", &stories260k, NULL},
+    {"smollm2", &smollm2, NULL},   {"folded", &folded, NULL}, {"wide", &wide, NULL},
 };
+static const KernelCase bwd_x_cases[] = {
+    {"smallest", &smallest, rmsnorm_bwd_x_input}, {"ragged", &ragged, rmsnorm_bwd_x_input},
+    {"accumulate", &added, rmsnorm_bwd_x_input},  {"stories260k", &stories260k, rmsnorm_bwd_x_input},
+    {"smollm2", &smollm2, rmsnorm_bwd_x_input},   {"folded", &folded, rmsnorm_bwd_x_input},
+    {"wide", &wide, rmsnorm_bwd_x_input},
+};
+static const KernelCase bwd_w_cases[] = {
+    {"smallest", &smallest, rmsnorm_bwd_w_input}, {"ragged", &ragged, rmsnorm_bwd_w_input},
+    {"stories260k", &stories260k, rmsnorm_bwd_w_input}, {"smollm2", &smollm2, rmsnorm_bwd_w_input},
+    {"wide", &wide, rmsnorm_bwd_w_input},
+};
+
+static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+#define NORM                                                                           \
+    .push_bytes = sizeof(RmsnormPush), .spec_count = 1, .tuning = {{64}},              \
+    .tunings = tunings, .tuning_count = COUNT_OF(tunings), .flops = rmsnorm_flops
+#define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 
 const KernelRow rows_norm[] = {
     {
-        .name = "rmsnorm_fwd",
-        .family = "rmsnorm_fwd",
-        .push_bytes = sizeof(RmsnormPush),
+        .name = "rmsnorm_fwd", .family = "rmsnorm_fwd",
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},
                  {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},
-        .spec_count = 1,
-        .tuning = {{64}},
-        .extent = rmsnorm_extent,
-        .grid = rmsnorm_grid,
-        .flops = rmsnorm_flops,
-        .reference = rmsnorm_fwd_reference,
-        .cases = rmsnorm_cases,
-        .case_count = COUNT_OF(rmsnorm_cases),
-        .tolerance = 1e-6,
+        NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid,
+        .reference = rmsnorm_fwd_reference, CASES(fwd_cases), .tolerance = 1e-6,
+    },
+    {
+        .name = "rmsnorm_bwd_x", .family = "rmsnorm_bwd_x",
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},
+                 {"rstd", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},
+                 {"dx", GPU_ADD, DTYPE_F32}},
+        NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid,
+        .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases), .tolerance = 2e-6,
+    },
+    {
+        .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"rstd", GPU_READ, DTYPE_F32},
+                 {"dy", GPU_READ, DTYPE_F32}, {"dw", GPU_ADD, DTYPE_F32}},
+        NORM, .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
+        .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,
     },
 };
 const size_t rows_norm_count = COUNT_OF(rows_norm);

@@ -1,0 +1,206 @@
+/* add, scale, copy, cast to f16, SwiGLU (Shazeer, 2020): one value of each input, one of
+ * each output. */
+#include <math.h>
+
+#include "add.push.h"
+#include "base/mem.h"
+#include "copy.push.h"
+#include "kernels/families.h"
+#include "kernels/inputs.h"
+#include "scale.push.h"
+#include "swiglu.push.h"
+
+/* Every push struct of this file starts with its count. */
+static uint32_t count_of(const void *push)
+{
+    return *(const uint32_t *)push;
+}
+
+static void elementwise_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    for (int i = 0; i < 5; i++)
+        elements[i] = count_of(push);
+}
+
+static void elementwise_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    grid_of_items(((uint64_t)count_of(push) + 3) / 4, tuning, groups);
+}
+
+/* f16 outputs are bound as whole words. */
+static void cast_f16_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    elements[0] = count_of(push);
+    elements[1] = ((uint64_t)count_of(push) + 1) / 2 * 2;
+}
+
+static double one_flop(const void *push)
+{
+    return count_of(push);
+}
+
+static double no_flops(const void *push)
+{
+    (void)push;
+    return 0;
+}
+
+static double swiglu_fwd_flops(const void *push)
+{
+    return 20.0 * count_of(push);   /* the exponential is about 16 of them */
+}
+
+static double swiglu_bwd_flops(const void *push)
+{
+    return 26.0 * count_of(push);
+}
+
+static void add_reference(const void *push, double *const bind[])
+{
+    const AddPush *p = push;
+    const double *a = bind[0], *b = bind[1];
+    double *y = bind[2];
+    for (uint64_t i = 0; i < p->count; i++)
+        y[i] = a[i] + b[i] + (p->accumulate ? y[i] : 0);
+}
+
+static void scale_reference(const void *push, double *const bind[])
+{
+    const ScalePush *p = push;
+    const double *x = bind[0];
+    double *y = bind[1];
+    for (uint64_t i = 0; i < p->count; i++)
+        y[i] = (double)p->factor * x[i] + (p->accumulate ? y[i] : 0);
+}
+
+static void copy_reference(const void *push, double *const bind[])
+{
+    const CopyPush *p = push;
+    for (uint64_t i = 0; i < p->count; i++)
+        bind[1][i] = bind[0][i];
+}
+
+static void cast_f16_reference(const void *push, double *const bind[])
+{
+    const CopyPush *p = push;
+    copy_reference(push, bind);
+    if (p->count % 2)
+        bind[1][p->count] = 0;
+}
+
+static void swiglu_fwd_reference(const void *push, double *const bind[])
+{
+    const SwigluPush *p = push;
+    const double *gate = bind[0], *up = bind[1];
+    double *y = bind[2];
+    for (uint64_t i = 0; i < p->count; i++)
+        y[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
+}
+
+static void swiglu_bwd_reference(const void *push, double *const bind[])
+{
+    const SwigluPush *p = push;
+    const double *gate = bind[0], *up = bind[1], *dy = bind[2];
+    double *dgate = bind[3], *dup = bind[4];
+    for (uint64_t i = 0; i < p->count; i++) {
+        double s = 1 / (1 + exp(-gate[i]));
+        dgate[i] = dy[i] * up[i] * s * (1 + gate[i] * (1 - s)) + (p->accumulate ? dgate[i] : 0);
+        dup[i] = dy[i] * gate[i] * s + (p->accumulate ? dup[i] : 0);
+    }
+}
+
+static const KernelCase add_cases[] = {
+    {.name = "smallest", .push = &(const AddPush){.count = 1}},
+    {.name = "ragged", .push = &(const AddPush){.count = 917}},
+    {.name = "accumulate", .push = &(const AddPush){.count = 919, .accumulate = 1}},
+    {.name = "smollm2", .push = &(const AddPush){.count = 512 * 576}},
+};
+
+static const KernelCase scale_cases[] = {
+    {.name = "smallest", .push = &(const ScalePush){.count = 1, .factor = 2}},
+    {.name = "ragged", .push = &(const ScalePush){.count = 917, .factor = -0.3f}},
+    {.name = "accumulate",
+     .push = &(const ScalePush){.count = 919, .factor = 1.7f, .accumulate = 1}},
+    {.name = "smollm2", .push = &(const ScalePush){.count = 512 * 576, .factor = 0.125f}},
+};
+
+static const KernelCase copy_cases[] = {
+    {.name = "smallest", .push = &(const CopyPush){.count = 1}},
+    {.name = "ragged", .push = &(const CopyPush){.count = 917}},
+    {.name = "smollm2", .push = &(const CopyPush){.count = 512 * 576}},
+};
+
+/* With 64 invocations of four values a group: more than 65,535 groups. */
+static const KernelCase copy_folded_cases[] = {
+    {.name = "smallest", .push = &(const CopyPush){.count = 1}},
+    {.name = "ragged", .push = &(const CopyPush){.count = 917}},
+    {.name = "smollm2", .push = &(const CopyPush){.count = 512 * 576}},
+    {.name = "folded", .push = &(const CopyPush){.count = 256 * 65536 + 3}},
+};
+
+static const KernelCase swiglu_fwd_cases[] = {
+    {.name = "smallest", .push = &(const SwigluPush){.count = 1}},
+    {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
+    {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
+};
+
+static const KernelCase swiglu_bwd_cases[] = {
+    {.name = "smallest", .push = &(const SwigluPush){.count = 1}},
+    {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
+    {.name = "accumulate", .push = &(const SwigluPush){.count = 919, .accumulate = 1}},
+    {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
+};
+
+static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+#define ELEMENTWISE                                                        \
+    .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                 \
+    .tuning_count = COUNT_OF(tunings), .extent = elementwise_extent,       \
+    .grid = elementwise_grid
+#define CASES(name) .cases = name, .case_count = COUNT_OF(name)
+
+const KernelRow rows_elementwise[] = {
+    {
+        .name = "add", .family = "add", .push_bytes = sizeof(AddPush),
+        .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},
+                 {"y", GPU_ADD, DTYPE_F32}},
+        ELEMENTWISE, .flops = one_flop, .reference = add_reference,
+        CASES(add_cases), .tolerance = 5e-7,
+    },
+    {
+        .name = "scale", .family = "scale", .push_bytes = sizeof(ScalePush),
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_ADD, DTYPE_F32}},
+        ELEMENTWISE, .flops = one_flop, .reference = scale_reference,
+        CASES(scale_cases), .tolerance = 5e-7,
+    },
+    {
+        .name = "copy", .family = "copy", .push_bytes = sizeof(CopyPush),
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
+        ELEMENTWISE, .flops = no_flops, .reference = copy_reference,
+        CASES(copy_folded_cases), .tolerance = 0,
+    },
+    {
+        .name = "cast_f16", .family = "cast_f16", .push_bytes = sizeof(CopyPush),
+        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F16}},
+        .spec_count = 1, .tuning = {{64}}, .tunings = tunings,
+        .tuning_count = COUNT_OF(tunings), .extent = cast_f16_extent,
+        .grid = elementwise_grid, .flops = no_flops, .reference = cast_f16_reference,
+        /* drivers may round toward zero: one unit in the 11th bit */
+        CASES(copy_cases), .tolerance = 1e-3,
+    },
+    {
+        .name = "swiglu_fwd", .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),
+        .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},
+                 {"y", GPU_WRITE, DTYPE_F32}},
+        ELEMENTWISE, .flops = swiglu_fwd_flops, .reference = swiglu_fwd_reference,
+        CASES(swiglu_fwd_cases), .tolerance = 1e-6,
+    },
+    {
+        .name = "swiglu_bwd", .family = "swiglu_bwd", .push_bytes = sizeof(SwigluPush),
+        .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},
+                 {"dy", GPU_READ, DTYPE_F32}, {"dgate", GPU_ADD, DTYPE_F32},
+                 {"dup", GPU_ADD, DTYPE_F32}},
+        ELEMENTWISE, .flops = swiglu_bwd_flops, .reference = swiglu_bwd_reference,
+        CASES(swiglu_bwd_cases), .tolerance = 1e-6,
+    },
+};
+const size_t rows_elementwise_count = COUNT_OF(rows_elementwise);

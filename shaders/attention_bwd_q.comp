@@ -1,0 +1,58 @@
+// With p_j = exp(scale * dot(q, k_j) - lse) over the span of query row i and head h:
+// dq[i,h] = scale * sum_j p_j * (dot(do, v_j) - d) * k_j,  added to dq when accumulate is set.
+// One invocation per query row and head.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lib/common.glsl"
+#include "lib/numeric.glsl"
+#include "push/attention.push.h"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 64;
+layout(constant_id = 1) const uint HEAD_DIM = 64;
+const uint VECS = HEAD_DIM / 4;
+
+layout(set = 0, binding = 0) readonly buffer Q { vec4 q[]; };
+layout(set = 0, binding = 1) readonly buffer K { vec4 k[]; };
+layout(set = 0, binding = 2) readonly buffer V { vec4 v[]; };
+layout(set = 0, binding = 3) readonly buffer Span { uvec2 span[]; };
+layout(set = 0, binding = 4) readonly buffer Do { vec4 grad_o[]; };
+layout(set = 0, binding = 5) readonly buffer Lse { float lse[]; };
+layout(set = 0, binding = 6) readonly buffer D { float sums[]; };
+layout(set = 0, binding = 7) buffer Dq { vec4 grad_q[]; };
+
+void main()
+{
+    uint i = GROUP_INDEX * THREADS + gl_LocalInvocationID.x;
+    if (i >= push.rows * push.heads)
+        return;
+    uint row = i % push.rows;          // neighbours read the same keys
+    uint head = i / push.rows;
+    uint group = head / (push.heads / push.kv_heads);
+    uint at_row = row * push.heads + head;
+    vec4 query[VECS], of_output[VECS], result[VECS];
+    for (uint d = 0; d < VECS; d++) {
+        query[d] = push.scale * q[at_row * VECS + d];
+        of_output[d] = grad_o[at_row * VECS + d];
+        result[d] = vec4(0.0);
+    }
+    uvec2 seen = span[row];
+    for (uint j = seen.x; j < seen.y; j++) {
+        uint at = (j * push.kv_heads + group) * VECS;
+        vec4 scores = vec4(0.0), changes = vec4(0.0);
+        for (uint d = 0; d < VECS; d++) {
+            scores += query[d] * k[at + d];
+            changes += of_output[d] * v[at + d];
+        }
+        float score = (scores.x + scores.y) + (scores.z + scores.w);
+        float change = (changes.x + changes.y) + (changes.z + changes.w);
+        float weight = exp_accurate(score - lse[at_row]) * (change - sums[at_row]) * push.scale;
+        for (uint d = 0; d < VECS; d++)
+            result[d] += weight * k[at + d];
+    }
+    for (uint d = 0; d < VECS; d++) {
+        if (push.accumulate != 0)
+            result[d] += grad_q[at_row * VECS + d];
+        grad_q[at_row * VECS + d] = result[d];
+    }
+}
