@@ -1,0 +1,91 @@
+/* The ids of whole vocabularies against llama.cpp's own expectations: every string of each
+ * .inp must give the line of its .out. Argument: the folder of shared inputs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "data/tokenizer.h"
+#include "test.h"
+
+static const char separator[] = "\n__ggml_vocab_test__\n";
+
+static void check_string(Test *test, const Tokenizer *tokenizer, const char *name, size_t line,
+                         const char *text, size_t bytes, const char *wanted)
+{
+    Tokens tokens = {0};
+    Text got = {0}, back = {0};
+    CHECK_OK(test, tokenizer_encode(tokenizer, text, bytes, false, &tokens));
+    for (size_t i = 0; i < tokens.count; i++)
+        text_print(&got, "%s%u", i ? " " : "", tokens.ids[i]);
+    if (!CHECK_STRING(test, wanted, got.data ? got.data : ""))
+        printf("  %s, string %zu\n", name, line);
+    tokenizer_decode(tokenizer, tokens.ids, tokens.count, true, &back);
+    if (!CHECK(test, back.bytes == bytes && (!bytes || memcmp(back.data, text, bytes) == 0)))
+        printf("  %s, string %zu does not come back\n", name, line);
+    text_finish(&got);
+    text_finish(&back);
+    tokens_finish(&tokens);
+}
+
+/* The ids of one line without the space in front, as the file has them. */
+static char *next_line(char **rest)
+{
+    char *line = *rest, *end = strchr(line, '\n');
+    if (!*line)
+        return NULL;
+    *rest = end ? end + 1 : line + strlen(line);
+    if (end)
+        *end = '\0';
+    size_t bytes = strlen(line);
+    while (bytes && line[bytes - 1] == ' ')
+        line[--bytes] = '\0';
+    return line + strspn(line, " ");
+}
+
+static void check_vocabulary(Test *test, const char *folder, const char *name)
+{
+    char file[128], *inputs = NULL, *outputs = NULL;
+    size_t input_bytes, output_bytes, line = 0;
+    Gguf *gguf = NULL;
+    Tokenizer *tokenizer = NULL;
+    snprintf(file, sizeof file, "ggml-vocab-%s.gguf", name);
+    char *path = os_join(folder, file);
+    Text side = {0};
+    text_print(&side, "%s.inp", path);
+    bool ready = CHECK_OK(test, os_read_file(side.data, &inputs, &input_bytes));
+    text_clear(&side);
+    text_print(&side, "%s.out", path);
+    ready = ready && CHECK_OK(test, os_read_file(side.data, &outputs, &output_bytes)) &&
+            CHECK_OK(test, gguf_open(path, &gguf)) &&
+            CHECK_OK(test, tokenizer_load(gguf, &tokenizer));
+    gguf_close(&gguf);
+    char *rest = outputs, *text = inputs;
+    while (ready && *text) {             /* a separator ends every string, the last too */
+        char *end = strstr(text, separator), *wanted = next_line(&rest);
+        if (!CHECK(test, end && wanted))
+            break;
+        check_string(test, tokenizer, name, line++, text, (size_t)(end - text), wanted);
+        text = end + strlen(separator);
+    }
+    CHECK(test, ready && line > 20 && !*rest);
+    tokenizer_destroy(&tokenizer);
+    text_finish(&side);
+    free(inputs);
+    free(outputs);
+    free(path);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = {"llama-bpe", "llama-spm", "qwen2", "gpt-2", "phi-3"};
+    Test test = {.name = "vocabularies"};
+    char *folder = os_join(argc > 1 ? argv[1] : "", "data/tokenizers/llamacpp-vocab");
+    if (!os_is_directory(folder))
+        test_skip(&test, "../shared/data/tokenizers is missing");
+    else
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+            check_vocabulary(&test, folder, names[i]);
+    free(folder);
+    return test_end(&test);
+}
