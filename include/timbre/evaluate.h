@@ -21,6 +21,7 @@ typedef struct tmb_eval_params {
     uint32_t limit;           /* .jsonl: evaluate only this many, chosen by seed; 0: all */
     uint64_t seed;
     uint32_t row_tokens;      /* 512 */
+    const char *system;       /* .jsonl: takes the place of every system message; NULL: as they are */
 } tmb_eval_params;
 
 typedef struct tmb_eval_result {

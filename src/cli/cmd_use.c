@@ -51,6 +51,7 @@ tmb_status cmd_eval(const CliArgs *args)
                               .limit = (uint32_t)args->limit,
                               .seed = args->seed,
                               .row_tokens = (uint32_t)args->row_tokens,
+                              .system = args->system,
                           },
                           &result);
     cli_print_profile(args, device, os_seconds() - start);
