@@ -28,5 +28,6 @@ const char *cli_bytes(uint64_t bytes, char text[32]);
 const char *cli_duration(double seconds, char text[32]);
 /* Prints a cJSON object (passed as void * to keep cJSON out of this header) and frees it. */
 void cli_print_json(void *object);
+void cli_print_json_line(void *object);   /* the same, in one line */
 
 #endif

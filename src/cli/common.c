@@ -32,6 +32,14 @@ const char *cli_duration(double seconds, char text[32])
     return text;
 }
 
+void cli_print_json_line(void *object)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    printf("%s\n", text ? text : "{}");
+    free(text);
+    cJSON_Delete(object);
+}
+
 void cli_print_json(void *object)
 {
     char *text = cJSON_Print(object);

@@ -1,4 +1,4 @@
-/* eval, generate, chat, export: using a model, with or without an adapter. */
+/* generate and chat. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,60 +8,6 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "cli/commands.h"
-
-static void print_eval(const CliArgs *args, const tmb_eval_result *result)
-{
-    if (args->json) {
-        cJSON *object = cJSON_CreateObject();
-        cJSON_AddNumberToObject(object, "tokens", (double)result->tokens);
-        cJSON_AddNumberToObject(object, "mean_nll", result->mean_nll);
-        cJSON_AddNumberToObject(object, "perplexity", result->perplexity);
-        if (result->pairs) {
-            cJSON_AddNumberToObject(object, "pairs", (double)result->pairs);
-            cJSON_AddNumberToObject(object, "mean_margin", result->mean_margin);
-            cJSON_AddNumberToObject(object, "chosen_wins", (double)result->chosen_wins);
-        }
-        cJSON_AddNumberToObject(object, "seconds", result->seconds);
-        cli_print_json(object);
-        return;
-    }
-    printf("%llu tokens, mean NLL %.6f, perplexity %.4f\n", (unsigned long long)result->tokens,
-           result->mean_nll, result->perplexity);
-    if (result->pairs)
-        printf("%llu pairs, the chosen reply likelier in %llu, mean margin %+.4f per token\n",
-               (unsigned long long)result->pairs, (unsigned long long)result->chosen_wins,
-               result->mean_margin);
-}
-
-tmb_status cmd_eval(const CliArgs *args)
-{
-    tmb_model *model = NULL;
-    tmb_device *device = NULL;
-    tmb_eval_result result;
-    tmb_status status = TMB_OK;
-    TRY_OR(done, status, cli_open(args, &model, &device));
-    double start = os_seconds();
-    status = tmb_evaluate(device, model,
-                          &(tmb_eval_params){
-                              .file = args->positional[1],
-                              .adapter = args->adapter,
-                              .window = (uint32_t)args->window,
-                              .by_line = args->by_line,
-                              .bos = args->bos,
-                              .limit = (uint32_t)args->limit,
-                              .seed = args->seed,
-                              .row_tokens = (uint32_t)args->row_tokens,
-                              .system = args->system,
-                          },
-                          &result);
-    cli_print_profile(args, device, os_seconds() - start);
-    if (status == TMB_OK)
-        print_eval(args, &result);
-done:
-    tmb_device_close(&device);
-    tmb_model_close(&model);
-    return status;
-}
 
 static tmb_status open_generator(const CliArgs *args, tmb_model **model, tmb_device **device,
                                  tmb_generator **generator)
@@ -118,11 +64,122 @@ static void print_reply_json(const tmb_reply *reply)
     cJSON *ids = cJSON_AddArrayToObject(object, "ids");
     for (size_t i = 0; i < reply->tokens; i++)
         cJSON_AddItemToArray(ids, cJSON_CreateNumber(reply->ids[i]));
-    cli_print_json(object);
+    cli_print_json_line(object);
+}
+
+/* ---- a file of letters -------------------------------------------------- */
+
+/* Conversations read from JSONL lines with `messages`; the reply at the end of a line
+ * (what the model should have said) is left out. */
+typedef struct Letters {
+    tmb_conversation *conversations;
+    cJSON **trees;
+    size_t count;
+} Letters;
+
+static void letters_finish(Letters *letters)
+{
+    for (size_t i = 0; i < letters->count; i++) {
+        free((void *)letters->conversations[i].messages);
+        cJSON_Delete(letters->trees[i]);
+    }
+    free(letters->conversations);
+    free(letters->trees);
+}
+
+static tmb_status letters_add(Letters *letters, const CliArgs *args, const char *line, size_t bytes,
+                              size_t number)
+{
+    cJSON *tree = cJSON_ParseWithLength(line, bytes);
+    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(tree, "messages"), *item;
+    size_t capacity = (size_t)cJSON_GetArraySize(messages) + 1, count = 0;
+    tmb_message *list = MEM_NEW_ARRAY(tmb_message, capacity);
+    letters->trees = mem_grow(letters->trees, letters->count + 1, sizeof *letters->trees);
+    letters->conversations =
+        mem_grow(letters->conversations, letters->count + 1, sizeof *letters->conversations);
+    if (args->system)
+        list[count++] = (tmb_message){"system", args->system};
+    bool good = cJSON_IsArray(messages);
+    cJSON_ArrayForEach(item, messages)
+    {
+        const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "role"));
+        const char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "content"));
+        good = good && role && content;
+        if (good && !(args->system && !strcmp(role, "system")))
+            list[count++] = (tmb_message){role, content};
+    }
+    while (good && count && !strcmp(list[count - 1].role, "assistant"))
+        count--;
+    letters->trees[letters->count] = tree;
+    letters->conversations[letters->count++] = (tmb_conversation){list, count};
+    if (!good || !count)
+        return fail(TMB_BAD_INPUT, "%s: line %zu: no `messages` with roles and contents", args->file, number);
+    return TMB_OK;
+}
+
+static tmb_status letters_read(const CliArgs *args, Letters *letters)
+{
+    char *data = NULL;
+    size_t bytes;
+    TRY(os_read_file(args->file, &data, &bytes));
+    tmb_status status = TMB_OK;
+    size_t number = 1;
+    for (char *line = data; status == TMB_OK && *line; number++) {
+        char *end = strchr(line, '\n');
+        size_t length = end ? (size_t)(end - line) : strlen(line);
+        bool blank = strspn(line, " \t\r\n\xef\xbb\xbf") >= length;
+        if (!blank && (!args->limit || letters->count < args->limit))
+            status = letters_add(letters, args, line, length, number);
+        line += end ? length + 1 : length;
+    }
+    free(data);
+    if (status == TMB_OK && !letters->count)
+        return fail(TMB_BAD_INPUT, "%s holds no letters", args->file);
+    return status;
+}
+
+static tmb_status generate_many(const CliArgs *args)
+{
+    tmb_model *model = NULL;
+    tmb_device *device = NULL;
+    tmb_generator *generator = NULL;
+    Letters letters = {0};
+    tmb_reply *replies = NULL;
+    tmb_status status = TMB_OK;
+    CliArgs batched = *args;
+    TRY_OR(done, status, letters_read(args, &letters));
+    if (!batched.batch)
+        batched.batch = letters.count < 8 ? letters.count : 8;
+    replies = MEM_NEW_ARRAY(tmb_reply, letters.count);
+    TRY_OR(done, status, open_generator(&batched, &model, &device, &generator));
+    tmb_sampling sampling = sampling_of(args);
+    double start = os_seconds();
+    TRY_OR(done, status,
+           tmb_generate(generator, letters.conversations, letters.count, &sampling, replies));
+    cli_print_profile(args, device, os_seconds() - start);
+    for (size_t i = 0; i < letters.count; i++)
+        print_reply_json(&replies[i]);
+done:
+    if (replies)
+        tmb_replies_clear(replies, letters.count);
+    free(replies);
+    letters_finish(&letters);
+    tmb_generator_destroy(&generator);
+    tmb_device_close(&device);
+    tmb_model_close(&model);
+    return status;
+}
+
+static bool is_jsonl(const char *path)
+{
+    size_t length = path ? strlen(path) : 0;
+    return length > 6 && !strcmp(path + length - 6, ".jsonl");
 }
 
 tmb_status cmd_generate(const CliArgs *args)
 {
+    if (is_jsonl(args->file) && args->positional_count == 1)
+        return generate_many(args);
     tmb_model *model = NULL;
     tmb_device *device = NULL;
     tmb_generator *generator = NULL;
@@ -228,34 +285,6 @@ done:
     text_finish(&line);
     talk_finish(&talk);
     tmb_generator_destroy(&generator);
-    tmb_device_close(&device);
-    tmb_model_close(&model);
-    return status;
-}
-
-tmb_status cmd_export(const CliArgs *args)
-{
-    if (!args->to || !args->output)
-        return fail(TMB_USAGE, "usage: timbre export RUN --to peft|gguf-lora -o PATH");
-    tmb_model *model = NULL;
-    tmb_device *device = NULL;
-    char *base = NULL, size[32];
-    tmb_export_result result;
-    tmb_status status = TMB_OK;
-    if (!args->base)
-        TRY_OR(done, status, tmb_run_base(args->positional[0], &base));
-    TRY_OR(done, status, tmb_model_open(args->base ? args->base : base, &model));
-    TRY_OR(done, status, cli_open(args, NULL, &device));
-    TRY_OR(done, status, tmb_export(device, model,
-                                    &(tmb_export_params){.run = args->positional[0],
-                                                         .format = args->to,
-                                                         .output = args->output},
-                                    &result));
-    printf("%s: %llu tensors, %s, read back: largest logit difference %.2g\n", args->output,
-           (unsigned long long)result.tensors, cli_bytes(result.bytes, size),
-           result.largest_logit_difference);
-done:
-    free(base);
     tmb_device_close(&device);
     tmb_model_close(&model);
     return status;
