@@ -15,6 +15,8 @@ typedef struct EvaluateParams {
     uint32_t limit;           /* .jsonl: only this many, chosen by seed; 0: all */
     uint64_t seed;
     uint32_t row_tokens;      /* 512 */
+    const char *system;       /* .jsonl: stands in place of every system message (and is put
+                               * first where there is none); NULL: messages as they are */
 } EvaluateParams;
 
 typedef struct EvaluateResult {
