@@ -23,6 +23,8 @@ static uint32_t snapshot_bits(const GpuSnapshot *s)
         {s->coopmat && s->memory_model && s->f16 && s->storage16 && s->shape_count, GPU_CAP_COOPMAT},
         {s->timestamp_bits && s->timestamp_nanoseconds > 0, GPU_CAP_TIMESTAMPS},
         {s->memory_budget, GPU_CAP_MEMORY_BUDGET},
+        /* views of four floats; that storage texel format is mandatory */
+        {s->texel_elements * 16ull >= s->storage_range, GPU_CAP_TEXEL},
     };
     uint32_t bits = 0;
     for (size_t i = 0; i < COUNT_OF(table); i++)
@@ -114,6 +116,8 @@ static void copy_limits(const GpuSnapshot *s, GpuCaps *caps)
     caps->storage_range = s->storage_range / 256 * 256;
     caps->block_bytes = smaller(s->allocation_bytes, GIB) / 256 * 256;
     caps->offset_align = s->offset_align > 16 ? s->offset_align : 16;
+    if (caps->offset_align < s->texel_align)
+        caps->offset_align = s->texel_align;
     caps->timestamp_seconds = s->timestamp_bits ? s->timestamp_nanoseconds * 1e-9 : 0;
 }
 

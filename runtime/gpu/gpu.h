@@ -24,6 +24,7 @@ enum {
     GPU_CAP_COOPMAT = 1u << 6,        /* VK_KHR_cooperative_matrix, f16 x f16 -> f32 */
     GPU_CAP_TIMESTAMPS = 1u << 7,
     GPU_CAP_MEMORY_BUDGET = 1u << 8,
+    GPU_CAP_TEXEL = 1u << 9,          /* any slice can be bound as a texel buffer */
 };
 #define GPU_CAPS_ALL 0xffffffffu
 
@@ -125,6 +126,8 @@ typedef struct GpuPipelineInfo {
     size_t spirv_bytes;
     GpuAccess access[GPU_MAX_BIND];/* set 0, bindings 0…bind_count-1, storage buffers */
     uint32_t bind_count;
+    uint32_t texels;               /* bit i: binding i is an imageBuffer of rgba32f, not a storage
+                                    * buffer; its slice counts in whole groups of four floats */
     uint32_t push_bytes;
     uint32_t spec[GPU_MAX_SPEC];   /* 32-bit specialisation constants, ids 0…spec_count-1 */
     uint32_t spec_count;

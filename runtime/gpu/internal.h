@@ -12,6 +12,7 @@ enum {
     FRAME_DISPATCHES = 1024,     /* at most in one submit */
     FRAME_QUERIES = FRAME_DISPATCHES + 2,
     POOL_SETS = 256,
+    POOL_TEXELS = 4,             /* texel bindings of a set, on average at most */
     MESSAGE_BYTES = 1024,
 };
 #define STAGING_BYTES (16ull << 20)
@@ -56,12 +57,20 @@ typedef struct PipelineLayout {
     VkDescriptorSetLayout set;
     VkPipelineLayout pipeline;
     VkDescriptorUpdateTemplate update;
+    uint32_t bind_count, texels;
 } PipelineLayout;
+
+/* What an update template reads for one binding. */
+typedef union DescriptorSource {
+    VkDescriptorBufferInfo slice;
+    VkBufferView view;           /* for the bits of texels */
+} DescriptorSource;
 
 struct GpuPipeline {
     VkPipeline handle;
     char *name;
     GpuAccess access[GPU_MAX_BIND];
+    PipelineLayout *layout;
     uint32_t bind_count, push_bytes, spec_count, subgroup_size;
     uint32_t spec[GPU_MAX_SPEC];
 };
@@ -79,6 +88,8 @@ typedef struct Frame {
     VkQueryPool queries;         /* null when nothing is timed */
     VkDescriptorPool *pools;
     uint32_t pool_count, pool_at, pool_sets;   /* sets taken from pools[pool_at] */
+    VkBufferView *views;         /* of its texel bindings */
+    size_t view_count, view_capacity;
     bool recording, in_flight;
     uint32_t dispatches;
     double cost;                 /* estimated seconds */
@@ -107,7 +118,8 @@ struct Gpu {
     uint64_t used, peak, next_id;
     GpuBuffer *staging;          /* created at the first use */
     /* pipeline.c */
-    PipelineLayout layouts[GPU_MAX_BIND + 1];
+    PipelineLayout **layouts;
+    size_t layout_count;
     VkPipelineCache cache;
     char *cache_path;            /* NULL: not kept on disk */
     bool cache_grew;
@@ -147,7 +159,6 @@ void memory_finish(Gpu *gpu);
 
 TMB_MUST_USE tmb_status pipelines_init(Gpu *gpu);
 void pipelines_finish(Gpu *gpu);
-TMB_MUST_USE tmb_status pipeline_layout(Gpu *gpu, uint32_t bind_count, PipelineLayout **out);
 
 /* ---- stream.c ------------------------------------------------------------ */
 

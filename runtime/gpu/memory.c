@@ -94,7 +94,7 @@ tmb_status gpu_buffer_create(Gpu *gpu, uint64_t bytes, GpuHeap heap, const char 
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT,
     };
     gpu->used += heap == GPU_HEAP_DEVICE ? bytes : 0;
     tmb_status status = gpu_check(gpu, gpu->vk.vkCreateBuffer(gpu->device, &info, NULL,

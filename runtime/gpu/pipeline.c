@@ -115,33 +115,41 @@ void pipelines_finish(Gpu *gpu)
         free(gpu->pipelines[i]->name);
         free(gpu->pipelines[i]);
     }
-    for (uint32_t i = 0; i <= GPU_MAX_BIND; i++) {
-        PipelineLayout *layout = &gpu->layouts[i];
+    for (size_t i = 0; i < gpu->layout_count; i++) {
+        PipelineLayout *layout = gpu->layouts[i];
         gpu->vk.vkDestroyDescriptorUpdateTemplate(gpu->device, layout->update, NULL);
         gpu->vk.vkDestroyPipelineLayout(gpu->device, layout->pipeline, NULL);
         gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, layout->set, NULL);
+        free(layout);
     }
+    free(gpu->layouts);
     gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->cache, NULL);
     free(gpu->pipelines);
     free(gpu->cache_path);
 }
 
-/* ---- layouts: one per number of bindings ---------------------------------- */
+/* ---- layouts: one per number and kind of bindings ---------------------------------- */
 
-static tmb_status create_update_template(Gpu *gpu, uint32_t bind_count, PipelineLayout *layout)
+static VkDescriptorType descriptor_type(const PipelineLayout *layout, uint32_t bind)
+{
+    return layout->texels >> bind & 1u ? VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER
+                                       : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
+
+static tmb_status create_update_template(Gpu *gpu, PipelineLayout *layout)
 {
     VkDescriptorUpdateTemplateEntry entries[GPU_MAX_BIND];
-    for (uint32_t i = 0; i < bind_count; i++)
+    for (uint32_t i = 0; i < layout->bind_count; i++)
         entries[i] = (VkDescriptorUpdateTemplateEntry){
             .dstBinding = i,
             .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-            .offset = i * sizeof(VkDescriptorBufferInfo),
-            .stride = sizeof(VkDescriptorBufferInfo),
+            .descriptorType = descriptor_type(layout, i),
+            .offset = i * sizeof(DescriptorSource),
+            .stride = sizeof(DescriptorSource),
         };
     const VkDescriptorUpdateTemplateCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_UPDATE_TEMPLATE_CREATE_INFO,
-        .descriptorUpdateEntryCount = bind_count,
+        .descriptorUpdateEntryCount = layout->bind_count,
         .pDescriptorUpdateEntries = entries,
         .templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
         .descriptorSetLayout = layout->set,
@@ -151,19 +159,19 @@ static tmb_status create_update_template(Gpu *gpu, uint32_t bind_count, Pipeline
                      "creating a descriptor update template");
 }
 
-static tmb_status create_layout(Gpu *gpu, uint32_t bind_count, PipelineLayout *layout)
+static tmb_status create_layout(Gpu *gpu, PipelineLayout *layout)
 {
     VkDescriptorSetLayoutBinding bindings[GPU_MAX_BIND];
-    for (uint32_t i = 0; i < bind_count; i++)
+    for (uint32_t i = 0; i < layout->bind_count; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){
             .binding = i,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorType = descriptor_type(layout, i),
             .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
     const VkDescriptorSetLayoutCreateInfo set_info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-        .bindingCount = bind_count,
+        .bindingCount = layout->bind_count,
         .pBindings = bindings,
     };
     TRY(gpu_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set_info, NULL,
@@ -179,13 +187,22 @@ static tmb_status create_layout(Gpu *gpu, uint32_t bind_count, PipelineLayout *l
     };
     TRY(gpu_check(gpu, gpu->vk.vkCreatePipelineLayout(gpu->device, &info, NULL, &layout->pipeline),
                   "creating a pipeline layout"));
-    return bind_count ? create_update_template(gpu, bind_count, layout) : TMB_OK;
+    return layout->bind_count ? create_update_template(gpu, layout) : TMB_OK;
 }
 
-tmb_status pipeline_layout(Gpu *gpu, uint32_t bind_count, PipelineLayout **out)
+static tmb_status find_layout(Gpu *gpu, uint32_t bind_count, uint32_t texels, PipelineLayout **out)
 {
-    *out = &gpu->layouts[bind_count];
-    return (*out)->pipeline ? TMB_OK : create_layout(gpu, bind_count, *out);
+    for (size_t i = 0; i < gpu->layout_count; i++) {
+        *out = gpu->layouts[i];
+        if ((*out)->bind_count == bind_count && (*out)->texels == texels)
+            return (*out)->pipeline ? TMB_OK : create_layout(gpu, *out);
+    }
+    *out = MEM_NEW(PipelineLayout);
+    (*out)->bind_count = bind_count;
+    (*out)->texels = texels;
+    gpu->layouts = mem_grow(gpu->layouts, gpu->layout_count + 1, sizeof *gpu->layouts);
+    gpu->layouts[gpu->layout_count++] = *out;
+    return create_layout(gpu, *out);
 }
 
 /* ---- pipelines ------------------------------------------------------------ */
@@ -209,6 +226,9 @@ static tmb_status check_info(const Gpu *gpu, const GpuPipelineInfo *info)
     if (info->bind_count > binds)
         return fail(TMB_UNSUPPORTED, "kernel %s binds %u buffers, %s allows %u", info->name,
                     info->bind_count, gpu->caps.name, binds);
+    if (info->texels && !(gpu->caps.bits & GPU_CAP_TEXEL))
+        return fail(TMB_UNSUPPORTED, "kernel %s needs texel buffers, %s has none large enough",
+                    info->name, gpu->caps.name);
     if (info->subgroup_size && !(gpu->caps.bits & GPU_CAP_SUBGROUP_SIZE))
         return fail(TMB_UNSUPPORTED, "kernel %s needs subgroups of %u, %s cannot choose their size",
                     info->name, info->subgroup_size, gpu->caps.name);
@@ -217,10 +237,9 @@ static tmb_status check_info(const Gpu *gpu, const GpuPipelineInfo *info)
 
 static tmb_status compile(Gpu *gpu, const GpuPipelineInfo *info, GpuPipeline *pipeline)
 {
-    PipelineLayout *layout;
     VkShaderModule module;
     VkSpecializationMapEntry entries[GPU_MAX_SPEC];
-    TRY(pipeline_layout(gpu, info->bind_count, &layout));
+    TRY(find_layout(gpu, info->bind_count, info->texels, &pipeline->layout));
     for (uint32_t i = 0; i < info->spec_count; i++)
         entries[i] = (VkSpecializationMapEntry){i, i * sizeof(uint32_t), sizeof(uint32_t)};
     const VkSpecializationInfo constants = {info->spec_count, entries,
@@ -249,7 +268,7 @@ static tmb_status compile(Gpu *gpu, const GpuPipelineInfo *info, GpuPipeline *pi
             .pName = "main",
             .pSpecializationInfo = &constants,
         },
-        .layout = layout->pipeline,
+        .layout = pipeline->layout->pipeline,
     };
     VkResult result = gpu->vk.vkCreateComputePipelines(gpu->device, gpu->cache, 1, &create, NULL,
                                                        &pipeline->handle);

@@ -59,6 +59,8 @@ static void take_limits(const VkPhysicalDeviceProperties *p, GpuSnapshot *s)
     s->push_bytes = limits->maxPushConstantsSize;
     s->storage_buffers_per_stage = limits->maxPerStageDescriptorStorageBuffers;
     s->offset_align = (uint32_t)limits->minStorageBufferOffsetAlignment;
+    s->texel_elements = limits->maxTexelBufferElements;
+    s->texel_align = (uint32_t)limits->minTexelBufferOffsetAlignment;
     s->storage_range = limits->maxStorageBufferRange;
     s->timestamp_nanoseconds = limits->timestampPeriod;
 }

@@ -27,6 +27,7 @@ typedef struct GpuSnapshot {
     /* limits */
     uint32_t max_invocations, max_group_size_x, max_groups_x, max_groups_y, max_groups_z;
     uint32_t shared_bytes, push_bytes, storage_buffers_per_stage, offset_align;
+    uint32_t texel_elements, texel_align;   /* of texel buffers: elements, bytes */
     uint64_t storage_range, allocation_bytes;
     double timestamp_nanoseconds;      /* of one tick */
     /* the compute queue; family UINT32_MAX when there is none */

@@ -196,16 +196,15 @@ tmb_status stream_record(Gpu *gpu, Frame *frame, const GpuDispatch *dispatch,
                          const uint32_t base[3], const uint32_t count[3])
 {
     const GpuPipeline *pipeline = dispatch->pipeline;
-    PipelineLayout *layout;
     VkDescriptorSet set;
-    TRY(pipeline_layout(gpu, pipeline->bind_count, &layout));
     TRY(descriptor_set(gpu, frame, dispatch, &set));
     gpu->vk.vkCmdBindPipeline(frame->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
     gpu->vk.vkCmdBindDescriptorSets(frame->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                    layout->pipeline, 0, 1, &set, 0, NULL);
+                                    pipeline->layout->pipeline, 0, 1, &set, 0, NULL);
     if (pipeline->push_bytes)
-        gpu->vk.vkCmdPushConstants(frame->commands, layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT,
-                                   0, pipeline->push_bytes, dispatch->push);
+        gpu->vk.vkCmdPushConstants(frame->commands, pipeline->layout->pipeline,
+                                   VK_SHADER_STAGE_COMPUTE_BIT, 0, pipeline->push_bytes,
+                                   dispatch->push);
     gpu->vk.vkCmdDispatchBase(frame->commands, base[0], base[1], base[2], count[0], count[1],
                               count[2]);
     frame->dispatches++;

@@ -41,6 +41,8 @@ typedef struct KernelRow {
                               * reference, cases; differ in dtype, needs, tuning */
     uint32_t needs;          /* GPU_CAP_… */
     uint32_t rank;           /* smaller is tried first among usable rows of a family */
+    uint32_t subgroup_size;  /* subgroups must be of this size by nature; 0: any */
+    uint32_t texels;         /* bit i: binding i is an imageBuffer of rgba32f (GpuPipelineInfo) */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];
     uint32_t spec_count;

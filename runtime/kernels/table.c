@@ -59,6 +59,10 @@ static bool usable(const KernelRow *row, const char *family, const Dtype *dtypes
 {
     if (strcmp(row->family, family) || row->needs & ~caps->bits)
         return false;
+    if (row->subgroup_size && (row->subgroup_size != caps->subgroup_size ||
+                               row->subgroup_size != caps->subgroup_min ||
+                               row->subgroup_size != caps->subgroup_max))
+        return false;
     for (uint32_t i = 0; dtypes && i < kernel_bind_count(row); i++)
         if (row->bind[i].dtype != dtypes[i])
             return false;
@@ -127,6 +131,7 @@ tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row, const KernelTuning *t
         .spirv = words,
         .spirv_bytes = bytes,
         .bind_count = kernel_bind_count(row),
+        .texels = row->texels,
         .push_bytes = row->push_bytes,
         .spec_count = row->spec_count,
     };

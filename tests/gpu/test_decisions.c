@@ -20,6 +20,7 @@ static GpuSnapshot lavapipe(void)
         .max_invocations = 1024, .max_group_size_x = 1024, .max_groups_x = 65535,
         .max_groups_y = 65535, .max_groups_z = 65535, .shared_bytes = 32768, .push_bytes = 128,
         .storage_buffers_per_stage = 32, .offset_align = 16, .storage_range = 128 * MIB,
+        .texel_elements = 134217728, .texel_align = 16,
         .allocation_bytes = 2 * GIB, .timestamp_nanoseconds = 1, .timestamp_bits = 64,
         .subgroup_size = 8, .subgroup_arithmetic = true, .f16 = true, .int8 = true,
         .int16 = true, .storage16 = true, .storage8 = true, .memory_model = true,
@@ -54,7 +55,7 @@ static void caps_follow_the_snapshot(Test *test)
     GpuCaps caps;
     REQUIRE_OK(test, caps_build(&snapshot, NULL, &caps));
     CHECK(test, caps.bits == (GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_F16 | GPU_CAP_STORAGE16 |
-                              GPU_CAP_INT8 | GPU_CAP_TIMESTAMPS));
+                              GPU_CAP_INT8 | GPU_CAP_TIMESTAMPS | GPU_CAP_TEXEL));
     CHECK(test, caps.storage_range == 128 * MIB);
     CHECK(test, caps.block_bytes == GIB);
     CHECK(test, caps.heap_bytes == 2 * GIB);
@@ -63,6 +64,16 @@ static void caps_follow_the_snapshot(Test *test)
     CHECK(test, caps.subgroup_min == 8 && caps.subgroup_max == 8);
     CHECK_NEAR(test, 1e-9, caps.timestamp_seconds, 1e-15);
     CHECK(test, caps_problem(&snapshot) == NULL);
+}
+
+static void small_texel_buffers_are_not_used(Test *test)
+{
+    GpuSnapshot snapshot = lavapipe();
+    GpuCaps caps;
+    snapshot.texel_elements = 65536;   /* the least that Vulkan allows: 1 MiB */
+    snapshot.texel_align = 256;
+    REQUIRE_OK(test, caps_build(&snapshot, NULL, &caps));
+    CHECK(test, !(caps.bits & GPU_CAP_TEXEL) && caps.offset_align == 256);
 }
 
 static void caps_text_strikes(Test *test)
@@ -214,6 +225,7 @@ int main(void)
 {
     Test test = {.name = "gpu decisions"};
     caps_follow_the_snapshot(&test);
+    small_texel_buffers_are_not_used(&test);
     caps_text_strikes(&test);
     quirks_apply_to_their_driver_only(&test);
     unusable_devices_are_named(&test);
