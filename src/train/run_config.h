@@ -46,6 +46,9 @@ typedef struct RunConfig {
     StringList kernels;          /* "family: row spec…" as chosen */
 } RunConfig;
 
+/* the file in RUN/adapter/: GGUF-LoRA (train/adapter.h) */
+#define RUN_ADAPTER "adapter.gguf"
+
 enum { RUN_FORMAT = 1 };
 
 /* JSON text of a config, malloc'd. */
