@@ -288,10 +288,12 @@ static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
 #define PER_ROW .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
                 .tuning_count = COUNT_OF(tunings)
 
+/* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
+ * root mean square where shares cancel. */
 const KernelRow rows_attention[] = {
     {
         FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .grid = query_grid,
-        .tolerance = 2e-6,
+        .tolerance = 5e-6,
     },
     {
         FAMILY("attention_bwd_d", bwd_d),
@@ -301,11 +303,11 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .grid = query_grid,
-        .tolerance = 2e-6,
+        .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .grid = key_grid,
-        .tolerance = 2e-6,
+        .tolerance = 1e-5,
     },
 };
 const size_t rows_attention_count = COUNT_OF(rows_attention);
