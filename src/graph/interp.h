@@ -17,5 +17,7 @@ void interp_load(Interp *interp, const Tensor *tensor, const void *bytes);
 /* Runs nodes [0, count); all of them when count is 0. TMB_UNSUPPORTED names a kernel
  * family without a reference. */
 TMB_MUST_USE tmb_status interp_run(Interp *interp, const Values *values, uint32_t count);
+/* Runs one node. */
+TMB_MUST_USE tmb_status interp_run_node(Interp *interp, uint32_t index, const Values *values);
 
 #endif

@@ -109,9 +109,12 @@ Tensor *graph_work(Graph *graph, uint64_t rows, uint64_t cols, ValueId live,
 Tensor *graph_grad_of(Graph *graph, Tensor *tensor);
 Tensor *graph_grad_to(Graph *graph, Tensor *tensor, uint32_t *accumulate);
 Tensor *graph_saved(Graph *graph, Tensor *tensor);
+/* For y = a + b: passes dy on to both terms that need it. */
+void graph_grad_sum(Graph *graph, Tensor *a, Tensor *b, Tensor *dy);
 
 /* Rows of a [rows, cols] weight in one block: at most `limit` bytes of f32 and the
- * graph's range in either form, a multiple of 256 unless it is all of them. */
+ * graph's range; unless it is all rows, blocks start at multiples of 256 bytes. limit 0:
+ * only the weight's own bytes must fit the range. */
 uint64_t graph_block_rows(const Graph *graph, const Tensor *weight, uint64_t limit);
 
 #endif
