@@ -175,18 +175,30 @@ bool node_patch(const Node *node, const Values *values, unsigned char *push)
     return true;
 }
 
-GpuAccess node_access(const Node *node, uint32_t index)
+uint64_t dtype_elements(Dtype dtype, uint64_t values)
 {
-    return node->family ? kernel_family(node->family)->bind[index].access : GPU_WRITE;
+    return dtype_info(dtype)->block > 1 ? (dtype_bytes(dtype, values) + 3) / 4 : values;
 }
 
-uint64_t node_extent(const Node *node, const void *push, uint32_t index)
+const KernelRow *node_row(const Node *node)
 {
-    if (!node->family)
-        return node->bind[index].count;
-    uint64_t elements[GPU_MAX_BIND] = {0};
-    kernel_family(node->family)->extent(push, elements);
-    return elements[index];
+    for (size_t i = 0; node->family && i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        if (strcmp(row->family, node->family))
+            continue;
+        bool fits = true;
+        for (uint32_t b = 0; b < node->bind_count; b++)
+            fits = fits && row->bind[b].name && row->bind[b].dtype == node->bind[b].tensor->dtype;
+        if (fits)
+            return row;
+    }
+    return NULL;
+}
+
+GpuAccess node_access(const Node *node, uint32_t index)
+{
+    const KernelRow *row = node_row(node);
+    return row ? row->bind[index].access : GPU_WRITE;
 }
 
 /* ---- tape --------------------------------------------------------------- */

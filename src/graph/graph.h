@@ -108,9 +108,12 @@ typedef struct Node {
 /* False when the node is skipped in this run; otherwise push receives the patched
  * constants (GPU_MAX_PUSH bytes). */
 bool node_patch(const Node *node, const Values *values, unsigned char *push);
-/* Values of bind `index` that the kernel touches with this push, and its access. */
-uint64_t node_extent(const Node *node, const void *push, uint32_t index);
+/* A kernel row of the node's family that reads the dtypes it binds, whatever its needs:
+ * reference, extent and access are the same for all of them. NULL: a fill, or none. */
+const KernelRow *node_row(const Node *node);
 GpuAccess node_access(const Node *node, uint32_t index);
+/* Array elements behind this many values: the values, or 32-bit words of blocks. */
+uint64_t dtype_elements(Dtype dtype, uint64_t values);
 
 /* ---- adapters ----------------------------------------------------------- */
 

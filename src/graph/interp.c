@@ -9,12 +9,6 @@ struct Interp {
     double **data;           /* one per tensor */
 };
 
-/* Doubles behind a number of values: one each, or one per 32-bit word of blocks. */
-static uint64_t doubles(Dtype dtype, uint64_t values)
-{
-    return dtype_info(dtype)->block > 1 ? (dtype_bytes(dtype, values) + 3) / 4 : values;
-}
-
 tmb_status interp_create(const Graph *graph, Interp **out)
 {
     Interp *interp = MEM_NEW(Interp);
@@ -22,7 +16,7 @@ tmb_status interp_create(const Graph *graph, Interp **out)
     interp->data = MEM_NEW_ARRAY(double *, graph->tensor_count + 1);
     for (uint32_t i = 0; i < graph->tensor_count; i++) {
         const Tensor *tensor = graph->tensors[i];
-        uint64_t count = doubles(tensor->dtype, tensor_elements(tensor));
+        uint64_t count = dtype_elements(tensor->dtype, tensor_elements(tensor));
         interp->data[i] = mem_try(count, sizeof(double));
         if (!interp->data[i]) {
             interp_destroy(&interp);
@@ -55,7 +49,7 @@ double *interp_data(Interp *interp, const Tensor *tensor)
 void interp_load(Interp *interp, const Tensor *tensor, const void *bytes)
 {
     double *to = interp->data[tensor->index];
-    uint64_t count = doubles(tensor->dtype, tensor_elements(tensor));
+    uint64_t count = dtype_elements(tensor->dtype, tensor_elements(tensor));
     const unsigned char *from = bytes;
     bool half = tensor->dtype == DTYPE_F16 || tensor->dtype == DTYPE_BF16;
     uint64_t available = dtype_bytes(tensor->dtype, tensor_elements(tensor));
@@ -76,36 +70,20 @@ void interp_load(Interp *interp, const Tensor *tensor, const void *bytes)
     }
 }
 
-/* The row whose reference reads the dtypes this node binds. */
-static const KernelRow *find_row(const Node *node)
-{
-    for (size_t i = 0; i < kernel_count(); i++) {
-        const KernelRow *row = kernel_at(i);
-        if (strcmp(row->family, node->family) || !row->reference)
-            continue;
-        bool fits = true;
-        for (uint32_t b = 0; b < node->bind_count; b++)
-            fits = fits && row->bind[b].dtype == node->bind[b].tensor->dtype;
-        if (fits)
-            return row;
-    }
-    return NULL;
-}
-
 static tmb_status run_node(Interp *interp, const Node *node, const unsigned char *push)
 {
     double *bind[GPU_MAX_BIND] = {0};
     for (uint32_t b = 0; b < node->bind_count; b++) {
         const View *view = &node->bind[b];
-        bind[b] = interp->data[view->tensor->index] + doubles(view->tensor->dtype, view->offset);
+        bind[b] = interp->data[view->tensor->index] + dtype_elements(view->tensor->dtype, view->offset);
     }
     if (!node->family) {
         for (uint64_t i = 0; i < node->bind[0].count; i++)
             bind[0][i] = 0;
         return TMB_OK;
     }
-    const KernelRow *row = find_row(node);
-    if (!row)
+    const KernelRow *row = node_row(node);
+    if (!row || !row->reference)
         return fail(TMB_UNSUPPORTED, "%s: no kernel of family %s reads these types",
                     node->label, node->family);
     row->reference(push, bind);

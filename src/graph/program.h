@@ -3,6 +3,7 @@
 /* A Graph and its Plan compiled for a device: an array of dispatch records. Several
  * Programs (train, optimizer, eval, prefill, decode) share one Store. */
 
+#include "graph/interp.h"
 #include "graph/parameters.h"
 #include "graph/plan.h"
 
@@ -64,8 +65,8 @@ TMB_MUST_USE tmb_status program_peek(Program *program, const Tensor *tensor, voi
 /* Runs node by node and compares every output with the interpreter, which holds the
  * same inputs, weights and parameters: the first node whose relative difference
  * exceeds `limit` is named in `report` (capacity bytes), else report is "". */
-TMB_MUST_USE tmb_status program_compare(Program *program, const Values *values, double limit,
-                                        char *report, size_t capacity);
+TMB_MUST_USE tmb_status program_compare(Program *program, Interp *interp, const Values *values,
+                                        double limit, char *report, size_t capacity);
 
 /* Floating-point operations of one run with these values. */
 double program_flops(const Program *program, const Values *values);
