@@ -91,15 +91,4 @@ TMB_MUST_USE tmb_status model_load_interp(const Model *model, const Graph *graph
 TMB_MUST_USE tmb_status model_weight_rows(const Model *model, const char *name, uint64_t first,
                                           uint64_t count, float *out);
 
-/* ---- for the architecture files ----------------------------------------- */
-
-/* What a builder gets: helpers that find weights by GGUF name and the graph's inputs. */
-typedef struct ModelGraph ModelGraph;
-typedef struct ModelArchitecture {
-    const char *name;        /* general.architecture */
-    tmb_status (*read)(const Gguf *gguf, ModelConfig *config);
-    tmb_status (*check)(const Model *model);
-    void (*build)(ModelGraph *build);
-} ModelArchitecture;
-
 #endif
