@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "graph/ops.h"

@@ -1,6 +1,7 @@
 #include "graph/parameters.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ALIGN_VALUES = 64 };   /* 256 bytes: legal buffer offset on every device */
