@@ -1,6 +1,6 @@
 #ifndef BASE_OS_H
 #define BASE_OS_H
-/* Every operating-system call of the project: os_posix.c and os_win32.c.
+/* Every operating-system call of the project: os_posix_*.c, os_win32_*.c, os_common.c.
  * Paths are UTF-8 everywhere; messages name the path and the system's reason. */
 
 #include <stdbool.h>
