@@ -197,7 +197,7 @@ const char *const *engine_kernels(const Engine *engine, uint32_t *count)
 
 /* ---- work --------------------------------------------------------------- */
 
-static tmb_status write_row(Program *program, const EngineRow *row, bool train)
+static tmb_status write_row(Program *program, const BatchRow *row, bool train)
 {
     uint64_t rows = (uint64_t)row->rows * sizeof(uint32_t);
     uint64_t labels = (uint64_t)row->labels * sizeof(uint32_t);
@@ -212,7 +212,7 @@ static tmb_status write_row(Program *program, const EngineRow *row, bool train)
     return program_write(program, "last", row->last, rows);
 }
 
-static tmb_status run_row(Program *program, const EngineRow *row, bool train, double loss_scale,
+static tmb_status run_row(Program *program, const BatchRow *row, bool train, double loss_scale,
                           float *losses)
 {
     if (!row->labels)
@@ -231,12 +231,12 @@ tmb_status engine_begin(Engine *engine)
     return store_clear(engine->store, LIFE_GRADIENT);
 }
 
-tmb_status engine_row(Engine *engine, const EngineRow *row, double loss_scale, float *losses)
+tmb_status engine_row(Engine *engine, const BatchRow *row, double loss_scale, float *losses)
 {
     return run_row(engine->programs[TRAIN], row, true, loss_scale, losses);
 }
 
-tmb_status engine_evaluate(Engine *engine, const EngineRow *row, float *losses)
+tmb_status engine_evaluate(Engine *engine, const BatchRow *row, float *losses)
 {
     return run_row(engine->programs[EVALUATE], row, false, 0, losses);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "data/pack.h"
 #include "model/lora.h"
 
 typedef struct Engine Engine;
@@ -21,17 +22,6 @@ typedef struct EngineParams {
     uint32_t recompute_layers;   /* with level 2: so many first layers, 0: all */
     AdamwParams adamw;
 } EngineParams;
-
-/* One row of tokens as the model's graphs read it (model.h says what each array means). */
-typedef struct EngineRow {
-    uint32_t rows;               /* tokens in use, <= row_tokens */
-    const uint32_t *tokens, *positions;
-    const uint32_t *span;        /* [rows, 2] */
-    const uint32_t *last;        /* [rows] */
-    uint32_t labels;             /* supervised rows */
-    const uint32_t *label_rows, *label_ids;
-    const float *label_weights;
-} EngineRow;
 
 /* What the engine would allocate, decided without allocating. */
 typedef struct EngineFit {
@@ -55,7 +45,7 @@ const char *const *engine_kernels(const Engine *engine, uint32_t *count);
 TMB_MUST_USE tmb_status engine_begin(Engine *engine);
 /* Adds one row's gradients of `loss_scale` · Σ weight · loss; losses[labels] receives each
  * label's own loss, unweighted. */
-TMB_MUST_USE tmb_status engine_row(Engine *engine, const EngineRow *row, double loss_scale,
+TMB_MUST_USE tmb_status engine_row(Engine *engine, const BatchRow *row, double loss_scale,
                                    float *losses);
 
 typedef struct EngineUpdate {
@@ -70,6 +60,6 @@ typedef struct EngineUpdate {
 TMB_MUST_USE tmb_status engine_update(Engine *engine, EngineUpdate *update);
 
 /* Losses of one row without gradients. */
-TMB_MUST_USE tmb_status engine_evaluate(Engine *engine, const EngineRow *row, float *losses);
+TMB_MUST_USE tmb_status engine_evaluate(Engine *engine, const BatchRow *row, float *losses);
 
 #endif
