@@ -1,0 +1,302 @@
+/* kernel-check: every kernel row and case on every device, against the row's reference. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "bench.h"
+#include "check.h"
+#include "reflect.h"
+#include "report.h"
+
+enum { MAX_DEVICES = 16 };
+
+typedef struct Devices {
+    Rig rig[MAX_DEVICES];
+    size_t count;
+} Devices;
+
+typedef struct Session {
+    const Options *options;
+    Devices *devices;
+    Report *report;
+} Session;
+
+static tmb_status open_devices(const Options *options, Devices *devices)
+{
+    GpuListing *list = NULL;
+    size_t count = 0;
+    GpuParams params = {.device = options->device, .caps = options->caps,
+                        .validate = options->validate};
+    *devices = (Devices){.count = 0};
+    if (options->device) {
+        devices->count = 1;
+        return gpu_open(&params, &devices->rig[0].gpu);
+    }
+    TRY(gpu_list(&list, &count));
+    tmb_status status = TMB_OK;
+    for (size_t i = 0; i < count && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
+        char index[24];
+        snprintf(index, sizeof index, "%zu", i);
+        params.device = index;
+        if (list[i].problem[0])
+            printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
+        else
+            status = gpu_open(&params, &devices->rig[devices->count++].gpu);
+    }
+    free(list);
+    return status;
+}
+
+static void close_devices(Devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->rig[i].gpu)
+            rig_finish(&devices->rig[i]);
+        gpu_close(&devices->rig[i].gpu);
+    }
+}
+
+/* The constants as --tuning takes them. */
+static void tuning_text(const KernelRow *row, const KernelTuning *tuning, char *out, size_t bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < row->spec_count && used + 12 < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
+}
+
+static void check_one(const Session *session, Rig *rig, const KernelRow *row, const KernelCase *one,
+                      const KernelTuning *base, const Truth *truth)
+{
+    const char *device = gpu_caps(rig->gpu)->name;
+    const KernelTuning tuning = kernel_tuning(row, base, one->push);
+    char text[96];
+    Text problems = {0};
+    Worst worst = {0};
+    GpuPipeline *pipeline = NULL;
+    double seconds = 0, bytes = 0;
+    tuning_text(row, base, text, sizeof text);
+    tmb_status status = kernel_pipeline(rig->gpu, row, &tuning, &pipeline);
+    if (status == TMB_OK && truth)
+        status = check_run(rig, row, one, &tuning, pipeline, truth, &worst, &problems);
+    else if (status == TMB_OK)
+        status = bench_run(rig->gpu, row, one, &tuning, pipeline, session->options->seed, &seconds,
+                           &bytes);
+    if (status != TMB_OK)
+        text_print(&problems, "    %s\n", tmb_last_error());
+    if (problems.bytes || truth)
+        report_check(session->report, device, row, one->name, text,
+                     problems.bytes ? VERDICT_FAILED : VERDICT_PASSED, &worst,
+                     problems.bytes ? problems.data : "");
+    else
+        report_bench(session->report, device, row, one->name, text, seconds,
+                     row->flops ? row->flops(one->push) : 0, bytes);
+    text_finish(&problems);
+}
+
+static void check_tunings(const Session *session, const KernelRow *row, const KernelCase *one,
+                          Rig *rig, const Truth *truth)
+{
+    const Options *options = session->options;
+    KernelTuning given = row->tuning;
+    if (options->tuning && options_words("--tuning", options->tuning, given.spec, row->spec_count) !=
+                               TMB_OK) {
+        report_check(session->report, gpu_caps(rig->gpu)->name, row, one->name, "", VERDICT_FAILED,
+                     &(Worst){0}, tmb_last_error());
+        return;
+    }
+    check_one(session, rig, row, one, &given, truth);
+    for (uint32_t t = 0; options->all_tunings && t < row->tuning_count; t++)
+        if (memcmp(&row->tunings[t], &given, sizeof given))
+            check_one(session, rig, row, one, &row->tunings[t], truth);
+}
+
+/* Rows that share reference, cases and types share the truth of a case. */
+static bool same_truth(const KernelRow *a, const KernelRow *b)
+{
+    bool same = a->reference == b->reference && a->cases == b->cases && a->extent == b->extent &&
+                kernel_bind_count(a) == kernel_bind_count(b);
+    for (uint32_t i = 0; same && i < kernel_bind_count(a); i++)
+        same = a->bind[i].dtype == b->bind[i].dtype && a->bind[i].access == b->bind[i].access;
+    return same;
+}
+
+static void skip(const Session *session, const char *device, const KernelRow *row,
+                 const char *case_name, const char *why)
+{
+    report_check(session->report, device, row, case_name, "", VERDICT_SKIPPED, &(Worst){0}, why);
+}
+
+/* Why this row cannot run this case here, or NULL. */
+static const char *obstacle(const KernelRow *row, const KernelCase *one, Gpu *gpu)
+{
+    size_t bytes;
+    const char *why = NULL;
+    if (!kernel_spirv(row->name, &bytes, &why))
+        return why;
+    if (row->needs & ~gpu_caps(gpu)->bits)
+        return "the device lacks what the row needs";
+    if (row->suits && !row->suits(one->push))
+        return "the row is not meant for these sizes";
+    return NULL;
+}
+
+static void check_case(const Session *session, size_t first, const KernelCase *one)
+{
+    const KernelRow *lead = kernel_at(first);
+    bool have_truth = false;
+    Truth truth = {0};
+    for (size_t i = first; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        if (!same_truth(lead, row) || !glob_match(session->options->kernel, row->name))
+            continue;
+        for (size_t d = 0; d < session->devices->count; d++) {
+            Rig *rig = &session->devices->rig[d];
+            const char *why = obstacle(row, one, rig->gpu);
+            if (!why && !have_truth && !session->options->bench) {
+                have_truth = truth_create(row, one, session->options->seed, &truth) == TMB_OK;
+                why = have_truth ? NULL : tmb_last_error();
+            }
+            if (why)
+                skip(session, gpu_caps(rig->gpu)->name, row, one->name, why);
+            else
+                check_tunings(session, row, one, rig, have_truth ? &truth : NULL);
+        }
+    }
+    truth_finish(&truth);
+}
+
+static void check_reflection(const Session *session, const KernelRow *row)
+{
+    size_t bytes;
+    const char *why;
+    uint32_t local[3] = {0};
+    Text problems = {0};
+    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
+    if (!words) {
+        skip(session, "", row, "interface", why);
+        return;
+    }
+    unsigned found = reflect_check(row, words, bytes, &row->tuning, local, &problems);
+    for (uint32_t t = 0; !found && t < row->tuning_count; t++)
+        found = reflect_check(row, words, bytes, &row->tunings[t], local, &problems);
+    report_check(session->report, "every device", row, "interface", "",
+                 found ? VERDICT_FAILED : VERDICT_PASSED, &(Worst){0}, found ? problems.data : "");
+    text_finish(&problems);
+}
+
+/* The case with the words of --push in place of its own; push holds the bytes. */
+static tmb_status overridden(const Options *options, const KernelRow *row, const KernelCase *one,
+                             uint32_t push[GPU_MAX_PUSH / 4], KernelCase *out)
+{
+    *out = *one;
+    if (!options->push)
+        return TMB_OK;
+    memcpy(push, one->push, row->push_bytes);
+    out->push = push;
+    return options_words("--push", options->push, push, row->push_bytes / 4);
+}
+
+static tmb_status check_group(const Session *session, size_t first)
+{
+    const Options *options = session->options;
+    const KernelRow *row = kernel_at(first);
+    for (uint32_t c = 0; c < row->case_count; c++) {
+        uint32_t push[GPU_MAX_PUSH / 4];
+        KernelCase one;
+        if (!glob_match(options->case_name, row->cases[c].name))
+            continue;
+        TRY(overridden(options, row, &row->cases[c], push, &one));
+        check_case(session, first, &one);
+    }
+    return TMB_OK;
+}
+
+/* An earlier row with the same truth has done this one's cases with its own. */
+static bool is_led(const Options *options, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (same_truth(kernel_at(i), kernel_at(index)) &&
+            glob_match(options->kernel, kernel_at(i)->name))
+            return true;
+    return false;
+}
+
+static tmb_status check_all(const Session *session)
+{
+    const Options *options = session->options;
+    for (size_t i = 0; i < kernel_count(); i++) {
+        if (!glob_match(options->kernel, kernel_at(i)->name) || is_led(options, i))
+            continue;
+        TRY(check_group(session, i));
+        for (size_t j = i; j < kernel_count() && !options->bench; j++) {
+            const KernelRow *row = kernel_at(j);
+            if (!same_truth(kernel_at(i), row) || !glob_match(options->kernel, row->name))
+                continue;
+            if (glob_match(options->case_name, "interface"))
+                check_reflection(session, row);
+            report_row(session->report, row);
+        }
+    }
+    return TMB_OK;
+}
+
+static void list_all(const Options *options)
+{
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        size_t bytes;
+        const char *why;
+        if (!glob_match(options->kernel, row->name))
+            continue;
+        bool built = kernel_spirv(row->name, &bytes, &why) != NULL;
+        printf("%-28s family %-20s rank %3u needs 0x%03x, %u tunings%s%s\n", row->name, row->family,
+               row->rank, row->needs, row->tuning_count ? row->tuning_count : 1, built ? "" : ": ",
+               built ? "" : why);
+        for (uint32_t c = 0; c < row->case_count; c++)
+            printf("    %s\n", row->cases[c].name);
+    }
+}
+
+static int run(Options *options)
+{
+    Devices devices = {0};
+    Report report;
+    const Session session = {options, &devices, &report};
+    report_init(&report, options);
+    tmb_status status = open_devices(options, &devices);
+    if (status == TMB_NO_DEVICE && !options->device) {
+        printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
+        return 77;
+    }
+    for (size_t i = 0; i < devices.count && status == TMB_OK; i++)
+        printf("device: %s, %s, seed %llu\n", gpu_caps(devices.rig[i].gpu)->name,
+               gpu_caps(devices.rig[i].gpu)->driver, (unsigned long long)options->seed);
+    options->many_devices = devices.count > 1;
+    if (status == TMB_OK)
+        status = check_all(&session);
+    close_devices(&devices);
+    if (status != TMB_OK) {
+        fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
+        return tmb_exit_code(status);
+    }
+    return report_end(&report);
+}
+
+int main(int argc, char **argv)
+{
+    Options options;
+    os_arguments(&argc, &argv);
+    if (options_read(argc, argv, &options) != TMB_OK) {
+        fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
+        return tmb_exit_code(TMB_USAGE);
+    }
+    if (options.help)
+        options_help();
+    else if (options.list)
+        list_all(&options);
+    else
+        return run(&options);
+    return 0;
+}

@@ -1,0 +1,30 @@
+#ifndef KERNEL_CHECK_OPTIONS_H
+#define KERNEL_CHECK_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct Options {
+    const char *kernel, *case_name;    /* globs, "*" */
+    const char *device, *caps;         /* as gpu_open takes them; NULL: every device, all */
+    const char *json;                  /* file for the results */
+    const char *push;                  /* words that replace those of the case: "512,576,1e-5" */
+    const char *tuning;                /* "64,16": one set of constants instead of the row's */
+    uint64_t seed;
+    bool many_devices;                 /* not an option: more than one device was found */
+    bool list, bench, all_tunings, validate, verbose, help;
+} Options;
+
+TMB_MUST_USE tmb_status options_read(int argc, char **argv, Options *out);
+void options_help(void);
+
+/* "*" stands for any run of characters, "?" for one. */
+bool glob_match(const char *pattern, const char *text);
+/* Reads up to `capacity` words "512,576,1e-5" (a number with . or e is a float) over
+ * `words`; TMB_USAGE when there is more or something else. */
+TMB_MUST_USE tmb_status options_words(const char *option, const char *text, uint32_t *words,
+                                      uint32_t capacity);
+
+#endif

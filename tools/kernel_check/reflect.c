@@ -1,0 +1,281 @@
+/* SPIR-V as in the Khronos SPIR-V specification 1.5; opcodes and enumerants by number. */
+#include "reflect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
+    OP_CONSTANT = 43, OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT = 50,
+    OP_SPEC_CONSTANT_COMPOSITE = 51, OP_VARIABLE = 59, OP_DECORATE = 71,
+    OP_MEMBER_DECORATE = 72, OP_EXECUTION_MODE_ID = 331,
+    MODE_LOCAL_SIZE = 17, MODE_LOCAL_SIZE_ID = 38,
+    DECORATION_SPEC_ID = 1, DECORATION_BUILT_IN = 11, DECORATION_NON_WRITABLE = 24,
+    DECORATION_NON_READABLE = 25, DECORATION_BINDING = 33, DECORATION_SET = 34,
+    DECORATION_OFFSET = 35,
+    BUILT_IN_NUM_WORKGROUPS = 24, BUILT_IN_WORKGROUP_SIZE = 25,
+    CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
+    MAGIC = 0x07230203, NO_ID = UINT32_MAX,
+};
+
+/* What is kept of one result id. */
+typedef struct Id {
+    uint32_t opcode, storage, pointee;      /* pointers and variables */
+    uint32_t spec_id, set, binding, built_in;
+    uint32_t value;                         /* constants */
+    uint32_t part[3];                       /* composites */
+    uint32_t members, struct_bytes;
+    uint32_t non_writable, non_readable;    /* members so decorated, or all (NO_ID) */
+} Id;
+
+typedef struct Module {
+    Id *ids;
+    uint32_t id_count;
+    uint32_t local_size[3], local_size_id[3];
+    bool has_local_size_id;
+    const uint32_t *capability[64];
+    uint32_t capability_count;
+} Module;
+
+static void decorate(Id *id, const uint32_t *word, uint32_t count)
+{
+    uint32_t decoration = word[2], value = count > 3 ? word[3] : 0;
+    switch (decoration) {
+    case DECORATION_SPEC_ID: id->spec_id = value; break;
+    case DECORATION_SET: id->set = value; break;
+    case DECORATION_BINDING: id->binding = value; break;
+    case DECORATION_BUILT_IN: id->built_in = value; break;
+    case DECORATION_NON_WRITABLE: id->non_writable = NO_ID; break;
+    case DECORATION_NON_READABLE: id->non_readable = NO_ID; break;
+    default: break;
+    }
+}
+
+static void decorate_member(Id *id, const uint32_t *word, uint32_t count)
+{
+    uint32_t decoration = word[3];
+    if (decoration == DECORATION_OFFSET && count > 4) {
+        /* push structs hold 4-byte members only (push.h) */
+        uint32_t end = word[4] + 4;
+        id->struct_bytes = end > id->struct_bytes ? end : id->struct_bytes;
+    } else if (decoration == DECORATION_NON_WRITABLE && id->non_writable != NO_ID) {
+        id->non_writable++;
+    } else if (decoration == DECORATION_NON_READABLE && id->non_readable != NO_ID) {
+        id->non_readable++;
+    }
+}
+
+static void define(Module *module, const uint32_t *word, uint32_t count, uint32_t opcode)
+{
+    Id *id;
+    switch (opcode) {
+    case OP_TYPE_STRUCT:
+        id = &module->ids[word[1]];
+        id->members = count - 2;
+        break;
+    case OP_TYPE_POINTER:
+        id = &module->ids[word[1]];
+        id->storage = word[2];
+        id->pointee = word[3];
+        break;
+    case OP_VARIABLE:
+        id = &module->ids[word[2]];
+        id->pointee = module->ids[word[1]].pointee;
+        id->storage = word[3];
+        break;
+    case OP_CONSTANT:
+    case OP_SPEC_CONSTANT:
+        id = &module->ids[word[2]];
+        id->value = word[3];
+        break;
+    case OP_CONSTANT_COMPOSITE:
+    case OP_SPEC_CONSTANT_COMPOSITE:
+        id = &module->ids[word[2]];
+        for (uint32_t i = 0; i < 3 && 3 + i < count; i++)
+            id->part[i] = word[3 + i];
+        break;
+    default:
+        return;
+    }
+    id->opcode = opcode;
+}
+
+static void execution_mode(Module *module, const uint32_t *word, uint32_t count)
+{
+    for (uint32_t i = 0; i < 3 && word[2] == MODE_LOCAL_SIZE && 3 + i < count; i++)
+        module->local_size[i] = word[3 + i];
+    for (uint32_t i = 0; i < 3 && word[2] == MODE_LOCAL_SIZE_ID && 3 + i < count; i++) {
+        module->local_size_id[i] = word[3 + i];
+        module->has_local_size_id = true;
+    }
+}
+
+/* Our own compiler wrote these words: they are trusted to be well-formed. */
+static bool module_read(const uint32_t *words, size_t bytes, Module *module)
+{
+    size_t total = bytes / 4;
+    if (total < 5 || words[0] != MAGIC)
+        return false;
+    module->id_count = words[3];
+    module->ids = MEM_NEW_ARRAY(Id, module->id_count);
+    for (uint32_t i = 0; i < module->id_count; i++)
+        module->ids[i].spec_id = module->ids[i].binding = module->ids[i].built_in = NO_ID;
+    for (size_t at = 5; at < total;) {
+        const uint32_t *word = words + at;
+        uint32_t count = word[0] >> 16, opcode = word[0] & 0xffff;
+        if (!count || at + count > total)
+            return false;
+        if (opcode == OP_DECORATE)
+            decorate(&module->ids[word[1]], word, count);
+        else if (opcode == OP_MEMBER_DECORATE)
+            decorate_member(&module->ids[word[1]], word, count);
+        else if (opcode == OP_EXECUTION_MODE || opcode == OP_EXECUTION_MODE_ID)
+            execution_mode(module, word, count);
+        else if (opcode == OP_CAPABILITY && module->capability_count < COUNT_OF(module->capability))
+            module->capability[module->capability_count++] = word + 1;
+        else
+            define(module, word, count, opcode);
+        at += count;
+    }
+    return true;
+}
+
+static uint32_t constant(const Module *module, uint32_t id, const KernelTuning *tuning,
+                         uint32_t spec_count)
+{
+    const Id *known = &module->ids[id];
+    return known->spec_id < spec_count ? tuning->spec[known->spec_id] : known->value;
+}
+
+static void find_local_size(const Module *module, const KernelRow *row, const KernelTuning *tuning,
+                            uint32_t size[3])
+{
+    for (int i = 0; i < 3; i++)
+        size[i] = module->local_size[i];
+    for (int i = 0; i < 3 && module->has_local_size_id; i++)
+        size[i] = constant(module, module->local_size_id[i], tuning, row->spec_count);
+    for (uint32_t id = 0; id < module->id_count; id++)
+        for (int i = 0; i < 3 && module->ids[id].built_in == BUILT_IN_WORKGROUP_SIZE; i++)
+            size[i] = constant(module, module->ids[id].part[i], tuning, row->spec_count);
+}
+
+static unsigned problem(Text *problems, const KernelRow *row, const char *text)
+{
+    text_print(problems, "    %s: %s\n", row->name, text);
+    return 1;
+}
+
+static unsigned check_binding(const KernelRow *row, const Module *module, const Id *variable,
+                              bool seen[GPU_MAX_BIND], Text *problems)
+{
+    const Id *block = &module->ids[variable->pointee];
+    uint32_t index = variable->binding;
+    if (variable->set || index >= kernel_bind_count(row)) {
+        text_print(problems, "    %s: the shader has set %u binding %u, the row has no such\n",
+                   row->name, variable->set, index);
+        return 1;
+    }
+    seen[index] = true;
+    bool readonly = variable->non_writable == NO_ID || block->non_writable >= block->members;
+    bool writeonly = variable->non_readable == NO_ID || block->non_readable >= block->members;
+    /* an ADD binding that is never read back keeps what it does not overwrite: a cache, say */
+    GpuAccess access = row->bind[index].access;
+    bool agrees = access == GPU_READ ? readonly : access == GPU_WRITE ? writeonly : !readonly;
+    if (agrees)
+        return 0;
+    static const char *const rule[] = {[GPU_READ] = "READ in the row, so it must be readonly",
+                                       [GPU_WRITE] = "WRITE in the row, so it must be writeonly",
+                                       [GPU_ADD] = "ADD in the row, so it must not be readonly"};
+    text_print(problems, "    %s: the shader's buffer %s is %s\n", row->name, row->bind[index].name,
+               rule[access]);
+    return 1;
+}
+
+static unsigned check_interface(const KernelRow *row, const Module *module, Text *problems)
+{
+    bool seen[GPU_MAX_BIND] = {false};
+    uint32_t push_bytes = 0;
+    unsigned found = 0;
+    for (uint32_t i = 0; i < module->id_count; i++) {
+        const Id *id = &module->ids[i];
+        if (id->spec_id != NO_ID && id->spec_id >= row->spec_count) {
+            text_print(problems, "    %s: constant_id %u, but the row has %u constants\n", row->name,
+                       id->spec_id, row->spec_count);
+            found++;
+        }
+        if (id->built_in == BUILT_IN_NUM_WORKGROUPS)
+            found += problem(problems, row, "reads gl_NumWorkGroups, so it cannot be split");
+        if (id->opcode != OP_VARIABLE)
+            continue;
+        if (id->storage == CLASS_STORAGE_BUFFER)
+            found += check_binding(row, module, id, seen, problems);
+        if (id->storage == CLASS_PUSH_CONSTANT)
+            push_bytes = module->ids[id->pointee].struct_bytes;
+    }
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++)
+        if (!seen[i] && row->bind[i].access != GPU_READ) {
+            text_print(problems, "    %s: the shader does not write binding %u (%s)\n", row->name, i,
+                       row->bind[i].name);
+            found++;
+        }
+    if (push_bytes != row->push_bytes) {
+        text_print(problems, "    %s: the shader pushes %u bytes, the row %u\n", row->name,
+                   push_bytes, row->push_bytes);
+        found++;
+    }
+    return found;
+}
+
+static unsigned check_capabilities(const KernelRow *row, const Module *module, Text *problems)
+{
+    /* what a capability of the shader needs; 0: part of the floor */
+    static const struct { uint32_t capability, needs; const char *name; } table[] = {
+        {0, 0, "Matrix"}, {1, 0, "Shader"}, {9, GPU_CAP_F16, "Float16"},
+        {22, GPU_CAP_STORAGE16, "Int16"}, {39, GPU_CAP_INT8, "Int8"},
+        {50, 0, "ImageQuery"}, {61, GPU_CAP_SUBGROUP, "GroupNonUniform"},
+        {62, GPU_CAP_SUBGROUP, "GroupNonUniformVote"},
+        {63, GPU_CAP_SUBGROUP, "GroupNonUniformArithmetic"},
+        {64, GPU_CAP_SUBGROUP, "GroupNonUniformBallot"},
+        {65, GPU_CAP_SUBGROUP, "GroupNonUniformShuffle"},
+        {4433, GPU_CAP_STORAGE16, "StorageBuffer16BitAccess"},
+        {4448, GPU_CAP_INT8, "StorageBuffer8BitAccess"},
+        {5345, GPU_CAP_COOPMAT, "VulkanMemoryModel"},
+        {6022, GPU_CAP_COOPMAT, "CooperativeMatrixKHR"},
+    };
+    unsigned found = 0;
+    for (uint32_t i = 0; i < module->capability_count; i++) {
+        uint32_t capability = *module->capability[i];
+        size_t t = 0;
+        while (t < COUNT_OF(table) && table[t].capability != capability)
+            t++;
+        if (t < COUNT_OF(table) && !(table[t].needs & ~row->needs))
+            continue;
+        text_print(problems, "    %s: the shader uses capability %u (%s), which the row's `needs` "
+                             "does not name\n", row->name, capability,
+                   t < COUNT_OF(table) ? table[t].name : "beyond what Timbre enables");
+        found++;
+    }
+    return found;
+}
+
+unsigned reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes,
+                       const KernelTuning *tuning, uint32_t local_size[3], Text *problems)
+{
+    Module module = {.local_size = {1, 1, 1}};
+    unsigned found = 0;
+    if (!module_read(words, bytes, &module)) {
+        found = problem(problems, row, "its SPIR-V cannot be read");
+    } else {
+        found += check_interface(row, &module, problems);
+        found += check_capabilities(row, &module, problems);
+        find_local_size(&module, row, tuning, local_size);
+        uint64_t invocations = (uint64_t)local_size[0] * local_size[1] * local_size[2];
+        if (!invocations || invocations > 256) {
+            text_print(problems, "    %s: a workgroup of %u x %u x %u, at most 256 are portable\n",
+                       row->name, local_size[0], local_size[1], local_size[2]);
+            found++;
+        }
+    }
+    free(module.ids);
+    return found;
+}
