@@ -25,10 +25,10 @@ function finish(    i, from) {
 /^test: / && name == "" { name = $0; sub(/^test: +/, "", name); sub(/^[^\/]*\/ /, "", name); next }
 /^result: / && result == "" { result = $0; sub(/^result: +/, "", result); next }
 /^(start time|duration|command): / || /^[-=]+( std(out|err) -+)?$/ || name == "" { next }
-/^Summary of Failures:/ { finish(); name = ""; next }
+/^(Summary of Failures:|Ok: +[0-9]+ *$)/ { finish(); name = ""; next }
 /^ *$/ { next }
+/^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ { counted = 1; p = $1; f = $3; s = $5 + 0; next }
 { line[++lines] = $0 }
-/^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ { counted = 1; p = $1; f = $3; s = $5 + 0 }
 /: skipped: / { reasons = 1; print "  skipped  " $0 }
 END {
     finish()
