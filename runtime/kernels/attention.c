@@ -65,15 +65,48 @@ static void key_grid(const void *push, const KernelTuning *tuning, uint32_t grou
     grid_of_items((uint64_t)p->rows * p->kv_heads, tuning, groups);
 }
 
+/* Tiles of spec[0] (row, head) pairs for each kv head, one subgroup of 8 each. */
+static void query_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    uint64_t items = (uint64_t)p->rows * (p->heads / p->kv_heads);
+    uint32_t tile = tuning->spec[0];
+    kernel_fold((items + tile - 1) / tile * p->kv_heads, groups);
+}
+
+/* Tiles of spec[0] key rows for each kv head. */
+static void key_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    uint64_t tiles = ((uint64_t)p->rows + tuning->spec[0] - 1) / tuning->spec[0];
+    kernel_fold(tiles * p->kv_heads, groups);
+}
+
 static bool attention_suits(const void *push)
 {
     const AttentionPush *p = push;
     return p->head_dim % 4 == 0 && p->head_dim <= 256;
 }
 
-static void attention_specialise(const void *push, KernelTuning *tuning)
+/* Larger heads take too long to compile. Few rows are decoding: they see different parts of
+ * the cache, which a tile would walk all of. */
+static bool lanes_suit(const void *push)
+{
+    const AttentionPush *p = push;
+    return p->head_dim % 4 == 0 && p->head_dim <= 128 && p->rows >= 16;
+}
+
+static void per_row_specialise(const void *push, KernelTuning *tuning)
 {
     tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
+}
+
+/* Large heads: half a tile, because code and values kept grow with both. */
+static void lanes_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
+    if (tuning->spec[1] > 64 && tuning->spec[0] > 4)
+        tuning->spec[0] = 4;
 }
 
 /* ---- cost ---------------------------------------------------------------- */
@@ -234,7 +267,6 @@ SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
 SHAPE(eighty, 70, 2, 2, 80, 0.1118034f, 1);
 SHAPE(stories260k, 512, 8, 4, 8, 0.3535534f, 0);
 SHAPE(smollm2, 512, 9, 3, 64, 0.125f, 0);
-SHAPE(folded, 70001, 60, 60, 4, 0.5f, 0);
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
                                      .head_dim = 64, .scale = 0.125f};
 static const AttentionPush prefill = {.rows = 30, .key_rows = 150, .heads = 4, .kv_heads = 2,
@@ -249,7 +281,7 @@ static const KernelCase fwd_cases[] = {
 };
 static const KernelCase bwd_d_cases[] = {
     {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL}, {"head 256", &wide, NULL},
-    {"stories260k", &stories260k, NULL}, {"smollm2", &smollm2, NULL}, {"folded", &folded, NULL},
+    {"stories260k", &stories260k, NULL}, {"smollm2", &smollm2, NULL},
 };
 static const KernelCase bwd_q_cases[] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
@@ -270,8 +302,7 @@ static const KernelCase bwd_kv_cases[] = {
     .name = row_name, .family = "attention_" #kind, .push_bytes = sizeof(AttentionPush),      \
     .extent = kind##_extent, .flops = kind##_flops,                                           \
     .reference = attention_##kind##_reference, .cases = kind##_cases,                         \
-    .case_count = COUNT_OF(kind##_cases), .suits = attention_suits,                           \
-    .specialise = attention_specialise
+    .case_count = COUNT_OF(kind##_cases)
 #define FWD_BIND                                                                              \
     {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
      {"span", GPU_READ, DTYPE_U32}, {"o", GPU_WRITE, DTYPE_F32}, {"lse", GPU_WRITE, DTYPE_F32}}
@@ -284,13 +315,23 @@ static const KernelCase bwd_kv_cases[] = {
      {"span", GPU_READ, DTYPE_U32}, {"last", GPU_READ, DTYPE_U32}, {"do", GPU_READ, DTYPE_F32}, \
      {"lse", GPU_READ, DTYPE_F32}, {"d", GPU_READ, DTYPE_F32}, {"dk", GPU_ADD, DTYPE_F32},    \
      {"dv", GPU_ADD, DTYPE_F32}}
+static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
-#define PER_ROW .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
+#define PER_ROW .rank = 10, .suits = attention_suits, .specialise = per_row_specialise, \
+                .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
                 .tuning_count = COUNT_OF(tunings)
+
+#define LANES .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL, .subgroup_size = 8, \
+              .suits = lanes_suit, .specialise = lanes_specialise, .spec_count = 2,         \
+              .tuning = {{8, 64}}, .tunings = lanes_tunings, .tuning_count = COUNT_OF(lanes_tunings)
 
 /* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
  * root mean square where shares cancel. */
 const KernelRow rows_attention[] = {
+    {
+        FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, .grid = query_tile_grid,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2, .tolerance = 5e-6,
+    },
     {
         FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .grid = query_grid,
         .tolerance = 5e-6,
@@ -302,7 +343,17 @@ const KernelRow rows_attention[] = {
         PER_ROW, .grid = query_grid, .tolerance = 2e-6,
     },
     {
+        FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES,
+        .grid = query_tile_grid, .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4,
+        .tolerance = 1e-5,
+    },
+    {
         FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .grid = query_grid,
+        .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES,
+        .grid = key_tile_grid, .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5,
         .tolerance = 1e-5,
     },
     {

@@ -68,12 +68,10 @@ static const GatherPush gather_ragged = {.rows = 7, .cols = 13, .first = 3, .x_r
 static const GatherPush gather_add = {.rows = 7, .cols = 12, .first = 3, .x_rows = 11,
                                       .accumulate = 1};
 static const GatherPush gather_smollm2 = {.rows = 64, .cols = 576, .first = 128, .x_rows = 512};
-/* More than 65,535 groups of 8 to 64 invocations. */
-static const GatherPush gather_folded = {.rows = 70000, .cols = 240, .x_rows = 70000};
 
 static const KernelCase gather_cases[] = {
     {"smallest", &gather_smallest, gather_input}, {"ragged", &gather_ragged, gather_input},
-    {"smollm2", &gather_smollm2, gather_input},   {"folded", &gather_folded, gather_input},
+    {"smollm2", &gather_smollm2, gather_input},
 };
 static const KernelCase scatter_cases[] = {
     {"smallest", &gather_smallest, scatter_input}, {"ragged", &gather_ragged, scatter_input},
