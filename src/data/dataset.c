@@ -1,0 +1,210 @@
+#include "data/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "data/formats.h"
+#include "data/problems.h"
+#include "data/utf8.h"
+
+/* ---- one line ----------------------------------------------------------- */
+
+/* JSON's "\u0000": a C string would end there, and the reply would lose its rest. */
+static bool has_escaped_nul(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i + 5 < bytes; i++) {
+        if (text[i] != '\\')
+            continue;
+        if (memcmp(text + i, "\\u0000", 6) == 0)
+            return true;
+        i++;                 /* an escaped character, perhaps a backslash */
+    }
+    return false;
+}
+
+static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Example *out)
+{
+    const char *end = NULL;
+    const char *nul = memchr(text, 0, bytes);
+    size_t valid = utf8_valid(text, bytes);
+    if (nul)
+        return fail(TMB_BAD_INPUT, "byte %zu is a NUL; is this a text file?",
+                    (size_t)(nul - text) + 1);
+    if (valid < bytes)
+        return fail(TMB_BAD_INPUT, "byte %zu is not UTF-8; save the file as UTF-8", valid + 1);
+    if (has_escaped_nul(text, bytes))
+        return fail(TMB_BAD_INPUT, "\\u0000 (a NUL character) cannot be part of a text");
+    cJSON *object = cJSON_ParseWithLengthOpts(text, bytes, &end, false);
+    size_t rest = end ? (size_t)(end - text) : 0;
+    rest = rest < bytes ? rest : bytes;
+    size_t stopped = rest;
+    while (object && rest < bytes && strchr(" \t\r", text[rest]))
+        rest++;
+    tmb_status status =
+        !object ? fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu", stopped + 1)
+        : rest < bytes
+            ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on", stopped)
+            : format_read(object, &dataset->arena, out);
+    cJSON_Delete(object);
+    return status;
+}
+
+static void add_example(Dataset *dataset, const Example *example)
+{
+    if (dataset->count == dataset->capacity) {
+        dataset->capacity = dataset->capacity ? dataset->capacity * 2 : 64;
+        dataset->examples =
+            mem_grow(dataset->examples, dataset->capacity, sizeof *dataset->examples);
+    }
+    dataset->examples[dataset->count++] = *example;
+    dataset->pairs += example->rejected != NULL;
+}
+
+static bool is_blank(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
+            return false;
+    return true;
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+static tmb_status read_file(Dataset *dataset, const char *path, Problems *problems)
+{
+    char *data = NULL;
+    size_t bytes = 0, line = 1, lines = 0;
+    TRY(os_read_file(path, &data, &bytes));
+    const char *file = arena_string(&dataset->arena, strcmp(path, "-") ? path : "standard input");
+    size_t at = bytes >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (; at < bytes; line++) {
+        const char *end = memchr(data + at, '\n', bytes - at);
+        size_t length = end ? (size_t)(end - data) - at : bytes - at;
+        if (!is_blank(data + at, length)) {
+            Example example = {.file = file, .line = line};
+            lines++;
+            if (read_line(dataset, data + at, length, &example) == TMB_OK)
+                add_example(dataset, &example);
+            else
+                problems_add(problems, file, line);
+        }
+        at += length + 1;
+    }
+    free(data);
+    if (!lines)
+        return fail(TMB_BAD_INPUT, "%s: the file has no examples", file);
+    return TMB_OK;
+}
+
+tmb_status dataset_read(Dataset *dataset, const char *const *paths, size_t count)
+{
+    Problems problems = {0};
+    tmb_status status = TMB_OK;
+    for (size_t i = 0; i < count && status == TMB_OK; i++)
+        status = read_file(dataset, paths[i], &problems);
+    if (status != TMB_OK) {
+        text_finish(&problems.text);
+        return status;
+    }
+    return problems_finish(&problems, "of the data cannot be used");
+}
+
+void dataset_finish(Dataset *dataset)
+{
+    free(dataset->examples);
+    arena_finish(&dataset->arena);
+    *dataset = (Dataset){0};
+}
+
+void dataset_set_system(Dataset *dataset, const char *system)
+{
+    const char *text = arena_string(&dataset->arena, system);
+    for (size_t i = 0; i < dataset->count; i++) {
+        Example *example = &dataset->examples[i];
+        if (strcmp(example->messages[0].role, "system") == 0) {
+            example->messages[0].content = text;
+            continue;
+        }
+        Message *messages = arena_new(&dataset->arena, example->count + 1, sizeof *messages);
+        memcpy(messages + 1, example->messages, example->count * sizeof *messages);
+        messages[0] = (Message){"system", text};
+        example->messages = messages;
+        example->count++;
+    }
+}
+
+/* ---- tokens ------------------------------------------------------------- */
+
+tmb_status example_encode(const Example *example, const Tokenizer *tokenizer,
+                          const ChatTemplate *chat, bool rejected, Tokens *out)
+{
+    if (!rejected)
+        return chat_template_encode(chat, tokenizer, example->messages, example->count, false,
+                                    out);
+    if (!example->rejected)
+        return fail(TMB_BAD_INPUT, "%s: line %zu has no \"rejected\" reply", example->file,
+                    example->line);
+    Message *messages = mem_new(example->count, sizeof *messages);
+    memcpy(messages, example->messages, example->count * sizeof *messages);
+    messages[example->count - 1].content = example->rejected;
+    tmb_status status = chat_template_encode(chat, tokenizer, messages, example->count, false,
+                                             out);
+    free(messages);
+    return status;
+}
+
+static tmb_status encode_supervised(const Example *example, const Tokenizer *tokenizer,
+                                    const ChatTemplate *chat, Tokens *out)
+{
+    TRY(example_encode(example, tokenizer, chat, false, out));
+    for (size_t i = 0; i < out->count; i++)
+        if (out->supervised[i])
+            return TMB_OK;
+    return fail(TMB_BAD_INPUT, "none of its %zu tokens is supervised", out->count);
+}
+
+tmb_status dataset_encode(const Dataset *dataset, const Tokenizer *tokenizer,
+                          const ChatTemplate *chat, Tokens *out)
+{
+    Problems problems = {0};
+    for (size_t i = 0; i < dataset->count; i++) {
+        const Example *example = &dataset->examples[i];
+        out[i] = (Tokens){0};
+        if (encode_supervised(example, tokenizer, chat, &out[i]) != TMB_OK)
+            problems_add(&problems, example->file, example->line);
+    }
+    tmb_status status = problems_finish(&problems, "cannot be put into the model's chat template");
+    for (size_t i = 0; i < dataset->count && status != TMB_OK; i++)
+        tokens_finish(&out[i]);
+    return status;
+}
+
+/* ---- plain text --------------------------------------------------------- */
+
+tmb_status text_encode_file(const Tokenizer *tokenizer, const char *path, bool by_line, bool bos,
+                            Tokens *out)
+{
+    char *data = NULL;
+    size_t bytes = 0, start = out->count;
+    tmb_status status;
+    TRY(os_read_file(path, &data, &bytes));
+    if (bos && tokenizer_bos(tokenizer) != NO_TOKEN)
+        tokens_push(out, tokenizer_bos(tokenizer), false);
+    for (size_t at = 0; at < bytes;) {
+        const char *end = by_line ? memchr(data + at, '\n', bytes - at) : NULL;
+        size_t length = end ? (size_t)(end - data) - at + 1 : bytes - at;
+        TRY_OR(done, status, tokenizer_encode(tokenizer, data + at, length, false, out));
+        at += length;
+    }
+    for (size_t i = start; i < out->count; i++)
+        out->supervised[i] = i > start;
+    status = out->count < start + 2
+                 ? fail(TMB_BAD_INPUT, "%s: a text of %zu tokens has nothing to predict", path,
+                        out->count - start)
+                 : TMB_OK;
+done:
+    free(data);
+    return status;
+}

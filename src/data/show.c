@@ -1,0 +1,138 @@
+/* Looking at data as training will see it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "data/bytemap.h"
+#include "data/dataset.h"
+
+/* ---- show --------------------------------------------------------------- */
+
+static const char colour_on[] = "\x1b[32m", colour_off[] = "\x1b[0m";
+
+/* Appends text that comes from a file: nothing in it may steer a terminal. */
+static void append_safe(Text *out, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+        text_append(out, control ? "?" : text + i, 1);
+    }
+}
+
+static void show_tokens(const Tokenizer *tokenizer, const Tokens *tokens, bool colour, Text *out)
+{
+    Text span = {0};
+    for (size_t i = 0; i < tokens->count;) {
+        bool supervised = tokens->supervised[i];
+        text_clear(&span);
+        for (; i < tokens->count && tokens->supervised[i] == supervised; i++)
+            tokenizer_piece(tokenizer, tokens->ids[i], true, &span);
+        if (supervised)
+            text_print(out, "%s", colour ? colour_on : "[[");
+        append_safe(out, span.data, span.bytes);
+        if (supervised)
+            text_print(out, "%s", colour ? colour_off : "]]");
+    }
+    text_finish(&span);
+}
+
+static uint64_t count_supervised(const Tokens *tokens)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < tokens->count; i++)
+        count += tokens->supervised[i];
+    return count;
+}
+
+tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
+                        const ChatTemplate *chat, size_t limit, bool colour, Text *out)
+{
+    for (size_t i = 0; i < dataset->count && (!limit || i < limit); i++) {
+        const Example *example = &dataset->examples[i];
+        Tokens tokens = {0};
+        tmb_status status = example_encode(example, tokenizer, chat, false, &tokens);
+        if (status == TMB_OK) {
+            text_print(out, "%s%s: line %zu: %zu tokens, %" PRIu64 " supervised\n", i ? "\n" : "",
+                       example->file, example->line, tokens.count, count_supervised(&tokens));
+            show_tokens(tokenizer, &tokens, colour, out);
+            if (out->data[out->bytes - 1] != '\n')
+                text_append(out, "\n", 1);
+        }
+        tokens_finish(&tokens);
+        if (status != TMB_OK)
+            return fail_in(status, "%s: line %zu: ", example->file, example->line);
+    }
+    return TMB_OK;
+}
+
+/* ---- check -------------------------------------------------------------- */
+
+static bool is_empty(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* Counts one example; cut off as batch_pack does. */
+static void check_example(const Example *example, const Tokens *tokens, uint32_t row_tokens,
+                          DataReport *report)
+{
+    report->examples++;
+    report->tokens += tokens->count;
+    report->supervised += count_supervised(tokens);
+    if (tokens->count > report->longest) {
+        report->longest = tokens->count;
+        report->longest_line = example->line;
+    }
+    size_t needed = tokens->count;       /* what follows the last supervised token is not read */
+    while (needed && !tokens->supervised[needed - 1])
+        needed--;
+    if (needed && needed - 1 > row_tokens) {
+        report->truncated++;
+        log_warning("%s: line %zu: %zu tokens, those beyond %u will be cut off; raise --row-tokens "
+                    "or shorten it", example->file, example->line, needed - 1, row_tokens);
+    }
+    if (is_empty(example->messages[example->count - 1].content)) {
+        report->empty_replies++;
+        log_warning("%s: line %zu: the reply is empty", example->file, example->line);
+    }
+}
+
+static tmb_status check_duplicates(const Dataset *dataset, const Tokens *tokens,
+                                   DataReport *report)
+{
+    ByteMap seen;
+    TRY(bytemap_init(&seen, dataset->count));
+    for (size_t i = 0; i < dataset->count; i++) {
+        const char *key = (const char *)tokens[i].ids;
+        size_t bytes = tokens[i].count * sizeof *tokens[i].ids;
+        uint32_t earlier;
+        if (bytemap_add(&seen, key, bytes, (uint32_t)i))
+            continue;
+        report->duplicates++;
+        if (bytemap_find(&seen, key, bytes, &earlier))
+            log_warning("%s: line %zu: the same as %s: line %zu", dataset->examples[i].file,
+                        dataset->examples[i].line, dataset->examples[earlier].file,
+                        dataset->examples[earlier].line);
+    }
+    bytemap_finish(&seen);
+    return TMB_OK;
+}
+
+tmb_status dataset_check(const Dataset *dataset, const Tokenizer *tokenizer,
+                         const ChatTemplate *chat, uint32_t row_tokens, DataReport *out)
+{
+    Tokens *tokens = mem_new(dataset->count, sizeof *tokens);
+    *out = (DataReport){0};
+    tmb_status status = dataset_encode(dataset, tokenizer, chat, tokens);
+    if (status == TMB_OK) {
+        for (size_t i = 0; i < dataset->count; i++)
+            check_example(&dataset->examples[i], &tokens[i], row_tokens, out);
+        status = check_duplicates(dataset, tokens, out);
+        for (size_t i = 0; i < dataset->count; i++)
+            tokens_finish(&tokens[i]);
+    }
+    free(tokens);
+    return status;
+}
