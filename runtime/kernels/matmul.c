@@ -167,30 +167,133 @@ static const KernelTuning tile_tunings[] = {
     {{256, 128, 128, 16, 8, 8}},
 };
 
+/* ---- register tiles for CPU drivers ------------------------------------- */
+
+/* Outputs of a workgroup: WIDE along the eight lanes, `span` on the side that all lanes share. */
+enum { WIDE = 32 };
+
+static uint32_t cpu_span(uint32_t count)
+{
+    return count <= 8 ? 8 : count <= 16 ? 16 : 32;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* Outputs computed when lanes lie along the rows of C or along its columns, edges included. */
+static uint64_t rows_work(const MatmulPush *p)
+{
+    return round_up(p->m, WIDE) * round_up(p->n, cpu_span(p->n));
+}
+
+static uint64_t columns_work(const MatmulPush *p)
+{
+    return round_up(p->n, WIDE) * round_up(p->m, cpu_span(p->m));
+}
+
+/* Everything that is read in fours lies in fours; `inner` is the length of A's rows. */
+static bool in_fours(const MatmulPush *p, uint32_t inner)
+{
+    uint32_t all = p->a_stride | p->b_stride | p->c_stride | p->a_offset | p->b_offset |
+                   p->c_offset | p->n | inner;
+    return all % 4 == 0 && p->m && p->n && p->k;
+}
+
+static bool k_in_fours(const void *push)
+{
+    return in_fours(push, ((const MatmulPush *)push)->k);
+}
+
+static bool m_in_fours(const void *push)
+{
+    return in_fours(push, ((const MatmulPush *)push)->m);
+}
+
+static bool k_in_fours_rows(const void *push)
+{
+    return k_in_fours(push) && rows_work(push) <= columns_work(push);
+}
+
+static bool m_in_fours_rows(const void *push)
+{
+    return m_in_fours(push) && rows_work(push) <= columns_work(push);
+}
+
+static void rows_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[0] = cpu_span(((const MatmulPush *)push)->n);
+}
+
+static void columns_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[0] = cpu_span(((const MatmulPush *)push)->m);
+}
+
+static void rows_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const MatmulPush *p = push;
+    uint32_t span = tuning->spec[0];
+    kernel_fold(round_up(p->m, WIDE) / WIDE * (round_up(p->n, span) / span), groups);
+}
+
+static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const MatmulPush *p = push;
+    uint32_t span = tuning->spec[0];
+    kernel_fold(round_up(p->n, WIDE) / WIDE * (round_up(p->m, span) / span), groups);
+}
+
+#define COMMON_FIELDS(LAYOUT)                                                         \
+    .family = "matmul_" #LAYOUT,                                                      \
+    .push_bytes = sizeof(MatmulPush),                                                 \
+    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                  \
+             {"c", GPU_ADD, DTYPE_F32}},                                              \
+    .extent = LAYOUT##_extent,                                                        \
+    .flops = matmul_flops,                                                            \
+    .reference = LAYOUT##_reference,                                                  \
+    .cases = LAYOUT##_cases,                                                          \
+    .case_count = COUNT_OF(LAYOUT##_cases),                                           \
+    .tolerance = 1e-5
+
+/* a and b are texel buffers */
+#define CPU_ROW(LAYOUT, SIDE, RANK, SUITS)                                            \
+    {                                                                                 \
+        .name = "matmul_" #LAYOUT "_cpu_" #SIDE,                                      \
+        .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,                      \
+        .subgroup_size = 8,                                                           \
+        .texels = 3,                                                                  \
+        .rank = RANK,                                                                 \
+        .spec_count = 1,                                                              \
+        .tuning = {{32}},                                                             \
+        .suits = SUITS,                                                               \
+        .specialise = SIDE##_specialise,                                              \
+        .grid = SIDE##_grid,                                                          \
+        COMMON_FIELDS(LAYOUT),                                                        \
+    }
+
 #define TILE_ROW(LAYOUT)                                                              \
     {                                                                                 \
         .name = "matmul_" #LAYOUT "_tile",                                            \
-        .family = "matmul_" #LAYOUT,                                                  \
         .rank = 50,                                                                   \
-        .push_bytes = sizeof(MatmulPush),                                             \
-        .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},              \
-                 {"c", GPU_ADD, DTYPE_F32}},                                          \
         .spec_count = TILE_SPECS,                                                     \
         .tuning = {{256, 64, 64, 16, 4, 4}},                                          \
         .tunings = tile_tunings,                                                      \
         .tuning_count = COUNT_OF(tile_tunings),                                       \
-        .extent = LAYOUT##_extent,                                                    \
         .grid = tile_grid,                                                            \
-        .flops = matmul_flops,                                                        \
-        .reference = LAYOUT##_reference,                                              \
-        .cases = LAYOUT##_cases,                                                      \
-        .case_count = COUNT_OF(LAYOUT##_cases),                                       \
-        .tolerance = 1e-5,                                                            \
+        COMMON_FIELDS(LAYOUT),                                                        \
     }
 
 const KernelRow rows_matmul[] = {
+    CPU_ROW(nt, rows, 10, k_in_fours_rows),
+    CPU_ROW(nt, columns, 11, k_in_fours),
     TILE_ROW(nt),
+    CPU_ROW(nn, rows, 10, k_in_fours_rows),
+    CPU_ROW(nn, columns, 11, k_in_fours),
     TILE_ROW(nn),
+    CPU_ROW(tn, rows, 10, m_in_fours_rows),
+    CPU_ROW(tn, columns, 11, m_in_fours),
     TILE_ROW(tn),
 };
 const size_t rows_matmul_count = COUNT_OF(rows_matmul);

@@ -232,7 +232,8 @@ static unsigned check_capabilities(const KernelRow *row, const Module *module, T
     static const struct { uint32_t capability, needs; const char *name; } table[] = {
         {0, 0, "Matrix"}, {1, 0, "Shader"}, {9, GPU_CAP_F16, "Float16"},
         {22, GPU_CAP_STORAGE16, "Int16"}, {39, GPU_CAP_INT8, "Int8"},
-        {50, 0, "ImageQuery"}, {61, GPU_CAP_SUBGROUP, "GroupNonUniform"},
+        {47, GPU_CAP_TEXEL, "ImageBuffer"}, {50, 0, "ImageQuery"},
+        {61, GPU_CAP_SUBGROUP, "GroupNonUniform"},
         {62, GPU_CAP_SUBGROUP, "GroupNonUniformVote"},
         {63, GPU_CAP_SUBGROUP, "GroupNonUniformArithmetic"},
         {64, GPU_CAP_SUBGROUP, "GroupNonUniformBallot"},
