@@ -34,7 +34,7 @@ typedef struct tmb_train_params {
     double epochs;                 /* 3 */
     uint64_t steps;                /* overrides epochs */
     double max_seconds;            /* measure a few steps, fix once how many steps fit */
-    double learning_rate;          /* 2e-4 x … see docs; default of the method */
+    double learning_rate;          /* 1e-3 */
     const char *schedule;          /* "cosine", "linear", "constant" */
     double warmup;                 /* share of the steps, 0.05; negative: none */
     double weight_decay;           /* 0 */
@@ -42,13 +42,14 @@ typedef struct tmb_train_params {
     uint32_t rank;                 /* 16 */
     double alpha;                  /* 2 x rank */
     const char *targets;           /* "all" or a comma-separated list of linears */
-    uint32_t step_examples;        /* examples per optimizer step */
+    uint32_t step_examples;        /* examples per optimizer step, 8 */
     uint32_t row_tokens;           /* 512 */
     uint64_t seed;                 /* 0 is a seed */
     uint64_t eval_every;           /* steps; 0: at the end of every epoch */
     uint32_t patience;             /* evaluations without a new best; 0: never stop early */
     uint64_t checkpoint_every;     /* steps; 0: chosen from the step time */
     int resume;                    /* go on with an existing RUN, to the same bits */
+    const char *initial;           /* GGUF-LoRA file to begin from; NULL: a fresh draw */
     void (*on_event)(void *user, const tmb_train_event *event);
     void *user;
 } tmb_train_params;

@@ -22,7 +22,7 @@ typedef struct CliArgs {
     uint64_t vram;
     bool json, quiet, profile, validate, help, version;
     /* train, fit */
-    const char *output, *validation, *method, *schedule, *targets;
+    const char *output, *validation, *method, *schedule, *targets, *initial;
     double epochs, learning_rate, warmup, weight_decay, clip, alpha, minutes;
     uint64_t steps, eval_every, checkpoint_every, seed;
     uint64_t rank, step_examples, row_tokens, patience;

@@ -80,6 +80,7 @@ static tmb_status train_params(const CliArgs *args, Progress *progress, tmb_trai
         .patience = (uint32_t)args->patience,
         .checkpoint_every = args->checkpoint_every,
         .resume = args->resume,
+        .initial = args->initial,
         .on_event = show_event,
         .user = progress,
     };

@@ -65,6 +65,7 @@ const CliOption cli_options[] = {
     {"--checkpoint-every", "N", CLI_COUNT, FIELD(checkpoint_every), CMD_TRAIN, 1, 1e9, "steps between checkpoints"},
     {"--patience", "N", CLI_COUNT, FIELD(patience), CMD_TRAIN, 1, 1e6, "stop after N evaluations without a new best"},
     {"--resume", NULL, CLI_FLAG, FIELD(resume), CMD_TRAIN, 0, 0, "go on with the RUN given by -o, to the same bits"},
+    {"--initial", "FILE", CLI_TEXT, FIELD(initial), CMD_TRAIN, 0, 0, "begin from this GGUF-LoRA instead of a fresh draw"},
     {"--dry-run", NULL, CLI_FLAG, FIELD(dry_run), CMD_TRAIN, 0, 0, "print the plan in megabytes and stop"},
     {"--adapter", "A", CLI_TEXT, FIELD(adapter), CMD_EVAL | CMD_GENERATE | CMD_CHAT, 0, 0,
      "a RUN, a PEFT folder or a GGUF-LoRA file"},
