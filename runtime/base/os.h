@@ -79,6 +79,8 @@ void os_set_environment(const char *name, const char *value);
 /* First Ctrl-C sets the flag; the second ends the process at once with 130. */
 void os_interrupt_install(void);
 bool os_interrupted(void);
+/* Sets the flag as a first Ctrl-C would; safe in a signal handler. */
+void os_interrupt(void);
 /* UTF-8 arguments on Windows (and UTF-8 console output); unchanged elsewhere. */
 void os_arguments(int *argc, char ***argv);
 /* Path of the running executable, malloc'd, NULL when unknown. */

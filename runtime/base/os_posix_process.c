@@ -128,6 +128,11 @@ void os_interrupt_install(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+void os_interrupt(void)
+{
+    interrupted = 1;
+}
+
 bool os_interrupted(void)
 {
     return interrupted != 0;

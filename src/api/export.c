@@ -15,7 +15,7 @@ tmb_status tmb_run_base(const char *run, char **model_path)
     RunConfig config;
     *model_path = NULL;
     TRY(run_read_config(run, &config));
-    *model_path = mem_string(config.model_path);
+    *model_path = mem_string(config.model);
     run_config_finish(&config);
     return TMB_OK;
 }

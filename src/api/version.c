@@ -4,7 +4,7 @@
 #include "api/api.h"
 #include "base/os.h"
 #include "kernels/kernel.h"
-#include "version.h"   /* generated: TMB_VERSION, TMB_COMMIT */
+#include "version.h"   /* generated: TMB_COMMIT */
 
 const char *tmb_version(void)
 {
