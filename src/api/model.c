@@ -42,7 +42,7 @@ void tmb_model_close(tmb_model **address)
     chat_template_destroy(&model->chat);
     tokenizer_destroy(&model->tokenizer);
     if (model->model)
-        model_close(model->model);
+        model_close(&model->model);
     free(model->chat_problem);
     free(model->path);
     free(model);
