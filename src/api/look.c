@@ -1,0 +1,50 @@
+/* tmb_data_…: looking at examples the way training will see them. */
+#include "api/api.h"
+#include "data/dataset.h"
+
+enum { DEFAULT_ROW_TOKENS = 512 };
+
+tmb_status tmb_data_check(tmb_model *model, const char *path, uint32_t row_tokens,
+                          tmb_data_report *out)
+{
+    const ChatTemplate *chat;
+    Dataset dataset = {0};
+    DataReport report;
+    TRY(api_chat(model, &chat));
+    tmb_status status = dataset_read(&dataset, &path, 1);
+    if (status == TMB_OK)
+        status = dataset_check(&dataset, model->tokenizer, chat,
+                               row_tokens ? row_tokens : DEFAULT_ROW_TOKENS, &report);
+    if (status == TMB_OK)
+        *out = (tmb_data_report){
+            .examples = report.examples,
+            .tokens = report.tokens,
+            .supervised = report.supervised,
+            .longest = report.longest,
+            .truncated = report.truncated,
+            .empty_replies = report.empty_replies,
+            .duplicates = report.duplicates,
+        };
+    dataset_finish(&dataset);
+    return status;
+}
+
+tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit, int colour, char **text)
+{
+    const ChatTemplate *chat;
+    Dataset dataset = {0};
+    Text out = {0};
+    *text = NULL;
+    TRY(api_chat(model, &chat));
+    tmb_status status = dataset_read(&dataset, &path, 1);
+    if (status == TMB_OK)
+        status = dataset_show(&dataset, model->tokenizer, chat, limit, colour != 0, &out);
+    dataset_finish(&dataset);
+    if (status == TMB_OK) {
+        text_append(&out, "", 0);
+        *text = out.data;
+    } else {
+        text_finish(&out);
+    }
+    return status;
+}
