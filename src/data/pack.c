@@ -48,7 +48,7 @@ static uint32_t place(Piece *pieces, uint32_t count, uint32_t row_tokens, uint32
     return rows;
 }
 
-static void add_piece(BatchRow *row, const Piece *piece, const Tokens *example)
+static void add_piece(BatchRow *row, const Piece *piece, const Tokens *example, float weight)
 {
     for (uint32_t i = 0; i < piece->tokens; i++) {
         uint32_t at = piece->start + i;
@@ -61,7 +61,7 @@ static void add_piece(BatchRow *row, const Piece *piece, const Tokens *example)
             continue;
         row->label_rows[row->labels] = at;
         row->label_ids[row->labels] = example->ids[i + 1];
-        row->label_weights[row->labels] = 1;
+        row->label_weights[row->labels] = weight;
         row->label_groups[row->labels++] = piece->example;
     }
 }
@@ -80,8 +80,8 @@ static void make_row(Batch *batch, BatchRow *row, uint32_t tokens)
     row->label_groups = arena_new(arena, tokens, sizeof *row->label_groups);
 }
 
-void batch_pack(Batch *batch, const Tokens *const *examples, uint32_t count,
-                uint32_t row_tokens)
+void batch_pack(Batch *batch, const Tokens *const *examples, const double *weights,
+                uint32_t count, uint32_t row_tokens)
 {
     *batch = (Batch){0};
     Piece *pieces = arena_new(&batch->arena, count, sizeof *pieces);
@@ -98,10 +98,13 @@ void batch_pack(Batch *batch, const Tokens *const *examples, uint32_t count,
     for (uint32_t i = 0; i < batch->count; i++)
         make_row(batch, &batch->rows[i], fill[i]);
     for (uint32_t i = 0; i < count && pieces[i].tokens; i++)
-        add_piece(&batch->rows[pieces[i].row], &pieces[i], examples[pieces[i].example]);
+        add_piece(&batch->rows[pieces[i].row], &pieces[i], examples[pieces[i].example],
+                  weights ? (float)weights[pieces[i].example] : 1.0f);
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->tokens += batch->rows[i].rows;
         batch->supervised += batch->rows[i].labels;
+        for (uint32_t j = 0; j < batch->rows[i].labels; j++)
+            batch->weight += (double)batch->rows[i].label_weights[j];
     }
 }
 

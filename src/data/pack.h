@@ -21,7 +21,7 @@ typedef struct BatchRow {
     uint32_t labels;             /* rows that carry a label */
     uint32_t *label_rows;        /* [labels] rising */
     uint32_t *label_ids;         /* [labels] the token to predict */
-    float *label_weights;        /* [labels] 1 */
+    float *label_weights;        /* [labels] of the example */
     uint32_t *label_groups;      /* [labels] index of the example */
 } BatchRow;
 
@@ -31,13 +31,15 @@ typedef struct Batch {
     uint32_t count;
     uint64_t tokens;             /* in use in all rows */
     uint64_t supervised;         /* labels in all rows */
+    double weight;               /* sum of their weights: what a mean loss is divided by */
     uint32_t truncated;          /* examples of which supervised tokens were cut off */
 } Batch;
 
 /* Packs `count` examples, longest first into the first row with room. One longer than a row
- * loses its end. An example without supervised tokens takes no room. */
-void batch_pack(Batch *batch, const Tokens *const *examples, uint32_t count,
-                uint32_t row_tokens);
+ * loses its end. An example without supervised tokens takes no room. weights: of each
+ * example, NULL for 1; one of weight 2 counts like two of it. */
+void batch_pack(Batch *batch, const Tokens *const *examples, const double *weights,
+                uint32_t count, uint32_t row_tokens);
 void batch_finish(Batch *batch);
 
 #endif

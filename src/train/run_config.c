@@ -27,10 +27,10 @@ typedef struct Field {
 static const Field fields[] = {
     WHOLE(format), TEXT(version), PATH(model), TEXT(model_sha256), PATHS(data), LIST(data_sha256),
     PATH(validation), TEXT(validation_sha256), TEXT(method), WHOLE(rank), REAL(alpha),
-    TEXT(targets), WHOLE(seed), WHOLE(steps), WHOLE(step_examples), WHOLE(row_tokens),
+    TEXT(targets), PATH(initial), TEXT(initial_sha256), WHOLE(seed), WHOLE(steps), WHOLE(step_examples), WHOLE(row_tokens),
     REAL(learning_rate), TEXT(schedule), WHOLE(warmup_steps), REAL(weight_decay), REAL(beta1),
     REAL(beta2), REAL(epsilon), REAL(max_grad_norm), WHOLE(eval_every), WHOLE(patience),
-    WHOLE(checkpoint_every), REAL(max_seconds), WHOLE(recompute_level), WHOLE(head_rows),
+    WHOLE(checkpoint_every), REAL(max_seconds), WHOLE(recompute_level), WHOLE(recompute_layers),
     TEXT(device), TEXT(driver), LIST(kernels),
 };
 

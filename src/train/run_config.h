@@ -28,6 +28,8 @@ typedef struct RunConfig {
     uint64_t rank;
     double alpha;
     char *targets;               /* "all", or linears with commas between */
+    char *initial;               /* adapter the run began from, "" for a fresh draw */
+    char *initial_sha256;
     uint64_t seed;               /* < 2^53, as JSON numbers are doubles */
     uint64_t steps;              /* optimizer steps of the whole run, decided once */
     uint64_t step_examples;      /* examples per optimizer step */
@@ -41,7 +43,7 @@ typedef struct RunConfig {
     uint64_t patience;           /* evaluations without a new best; 0: never stop early */
     uint64_t checkpoint_every;   /* steps; 0: by the clock */
     double max_seconds;          /* what `steps` was chosen for; 0: not by time */
-    uint64_t recompute_level, head_rows;   /* of the plan */
+    uint64_t recompute_level, recompute_layers;   /* of the plan */
     char *device, *driver;
     StringList kernels;          /* "family: row spec…" as chosen */
 } RunConfig;

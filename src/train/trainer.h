@@ -47,7 +47,7 @@ typedef struct TrainParams {
     uint64_t steps;                  /* overrides epochs */
     double max_seconds;              /* measures, then fixes once how many steps fit;
                                       * never more than the epochs or steps */
-    double learning_rate;            /* 1e-3 */
+    double learning_rate;            /* 0.8 / hidden size, between 1e-4 and 1e-3 */
     const char *schedule;            /* "cosine" */
     double warmup;                   /* share of the steps, 0.05; negative: none */
     double weight_decay;
@@ -62,7 +62,8 @@ typedef struct TrainParams {
     uint32_t patience;               /* evaluations without a new best; 0: never stop early */
     uint64_t checkpoint_every;       /* steps; 0: by the clock, about every minute */
     bool resume;                     /* go on with the RUN, to the same bits */
-    const char *initial;             /* GGUF-LoRA to begin from instead of a fresh draw */
+    const char *initial;             /* GGUF-LoRA to begin from instead of a fresh draw; its
+                                      * rank, alpha and targets are then the run's */
     void (*on_event)(void *user, const TrainEvent *event);
     void *user;
 } TrainParams;

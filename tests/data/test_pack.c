@@ -33,7 +33,7 @@ static void check_row(Test *test, const BatchRow *row, uint32_t row_tokens, unsi
     }
     for (uint32_t j = 0; j < row->labels; j++) {
         uint32_t at = row->label_rows[j];
-        good &= row->label_ids[j] == row->tokens[at] + 1 && row->label_weights[j] == 1;
+        good &= row->label_ids[j] == row->tokens[at] + 1 && row->label_weights[j] == 0.25f * (row->label_groups[j] % 5 + 1);
         good &= row->label_groups[j] == row->tokens[at] / 1000;
         good &= !j || row->label_rows[j - 1] < at;
         labelled[row->label_groups[j]]++;
@@ -59,13 +59,19 @@ static void random_examples(Test *test, uint64_t seed, uint32_t row_tokens, uint
     for (uint32_t e = 0; e < EXAMPLES; e++)
         list[e] = &examples[e];
     Batch batch;
-    batch_pack(&batch, list, EXAMPLES, row_tokens);
+    double weights[EXAMPLES], weight = 0;
+    for (uint32_t e = 0; e < EXAMPLES; e++)
+        weights[e] = 0.25 * (e % 5 + 1);
+    batch_pack(&batch, list, weights, EXAMPLES, row_tokens);
     uint64_t tokens = 0, supervised = 0;
     for (uint32_t i = 0; i < batch.count; i++) {
         check_row(test, &batch.rows[i], row_tokens, labelled);
         tokens += batch.rows[i].rows;
         supervised += batch.rows[i].labels;
     }
+    for (uint32_t e = 0; e < EXAMPLES; e++)
+        weight += weights[e] * labelled[e];
+    CHECK_NEAR(test, weight, batch.weight, 1e-9);
     CHECK(test, tokens == batch.tokens && supervised == batch.supervised);
     for (uint32_t e = 0; e < EXAMPLES; e++) {
         unsigned wanted = 0;
@@ -89,10 +95,10 @@ static void nothing_to_learn(Test *test)
         tokens_push(&silent, i, i == 0);     /* the first token is never predicted */
     const Tokens *list[1] = {&silent};
     Batch batch;
-    batch_pack(&batch, list, 1, 16);
+    batch_pack(&batch, list, NULL, 1, 16);
     CHECK(test, batch.count == 0 && batch.tokens == 0 && batch.supervised == 0);
     batch_finish(&batch);
-    batch_pack(&batch, list, 0, 16);
+    batch_pack(&batch, list, NULL, 0, 16);
     CHECK(test, batch.count == 0);
     batch_finish(&batch);
     tokens_finish(&silent);

@@ -146,7 +146,7 @@ static tmb_status accumulate(Setup *setup, const Tokens *const *list, uint32_t c
     for (uint32_t first = 0; first < count; first += together) {
         Batch batch;
         uint32_t taken = count - first < together ? count - first : together;
-        batch_pack(&batch, list + first, taken, row_tokens);
+        batch_pack(&batch, list + first, NULL, taken, row_tokens);
         for (uint32_t r = 0; r < batch.count; r++) {
             TRY(engine_row(setup->engine, &batch.rows[r], 1.0 / (double)supervised, losses));
             for (uint32_t i = 0; i < batch.rows[r].labels; i++)

@@ -23,6 +23,8 @@ static void fill(RunConfig *config)
     config->validation_sha256 = mem_string("");
     config->method = mem_string("lora");
     config->targets = mem_string("all");
+    config->initial = mem_string("");
+    config->initial_sha256 = mem_string("");
     config->schedule = mem_string("cosine");
     config->device = mem_string("llvmpipe");
     config->driver = mem_string("22.3.6");

@@ -1,0 +1,196 @@
+#include "train/corpus.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "data/dataset.h"
+#include "train/settings.h"
+
+/* ---- digests ------------------------------------------------------------ */
+
+static tmb_status check_digest(const char *path, const char *was, char now[SHA256_TEXT])
+{
+    TRY(sha256_file(path, now));
+    if (was && strcmp(was, now))
+        return fail(TMB_BAD_INPUT, "%s is not the file this run began with (SHA-256 %.12s…, then "
+                    "%.12s…); put the old one back or start a new run", path, now, was);
+    return TMB_OK;
+}
+
+static void replace(char **field, const char *text)
+{
+    free(*field);
+    *field = mem_string(text);
+}
+
+/* Digests of every input: noted in a new run, compared in an old one. */
+static tmb_status take_digests(Run *run)
+{
+    RunConfig *config = &run->config;
+    char now[SHA256_TEXT];
+    bool is_file = *config->validation && !settings_share(config->validation);
+    if (run->frozen && config->data.count != config->data_sha256.count)
+        return fail(TMB_BAD_INPUT, "%s: data and data_sha256 differ in length", run->config_path);
+    for (size_t i = 0; i < config->data.count; i++) {
+        TRY(check_digest(config->data.items[i], run->frozen ? config->data_sha256.items[i] : NULL,
+                         now));
+        if (!run->frozen)
+            string_list_add(&config->data_sha256, now);
+    }
+    if (is_file)
+        TRY(check_digest(config->validation, run->frozen ? config->validation_sha256 : NULL, now));
+    if (!run->frozen)
+        replace(&config->validation_sha256, is_file ? now : "");
+    bool begins = config->initial && *config->initial;
+    if (begins)
+        TRY(check_digest(config->initial, run->frozen ? config->initial_sha256 : NULL, now));
+    if (!run->frozen)
+        replace(&config->initial_sha256, begins ? now : "");
+    return TMB_OK;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* Appends the files' examples to the corpus. */
+static tmb_status append(const TrainBase *base, const char *const *paths, size_t count,
+                         Corpus *corpus)
+{
+    Dataset dataset = {0};
+    tmb_status status = dataset_read(&dataset, paths, count);
+    if (!status && dataset.count > UINT32_MAX / 2)
+        status = fail(TMB_UNSUPPORTED, "%zu examples are more than fit into one run",
+                      dataset.count);
+    if (!status) {
+        size_t total = corpus->count + dataset.count;
+        corpus->tokens = mem_grow(corpus->tokens, total, sizeof *corpus->tokens);
+        corpus->weights = mem_grow(corpus->weights, total, sizeof *corpus->weights);
+        memset(corpus->tokens + corpus->count, 0, dataset.count * sizeof *corpus->tokens);
+        for (size_t i = 0; i < dataset.count; i++)
+            corpus->weights[corpus->count + i] = dataset.examples[i].weight;
+        uint32_t first = corpus->count;
+        corpus->count = (uint32_t)total;
+        status = dataset_encode(&dataset, base->tokenizer, base->chat, corpus->tokens + first);
+    }
+    dataset_finish(&dataset);
+    return status;
+}
+
+/* Moves a seeded share of the examples behind the others. */
+static tmb_status split(Corpus *corpus, double share, uint64_t seed)
+{
+    uint32_t held = (uint32_t)lround(share * corpus->count);
+    held = held ? held : 1;
+    if (held >= corpus->count)
+        return fail(TMB_USAGE, "holding %g of %u examples out leaves none to train on; give "
+                    "more examples or a validation file", share, corpus->count);
+    Rng rng;
+    uint32_t *order = MEM_NEW_ARRAY(uint32_t, corpus->count);
+    Tokens *tokens = MEM_NEW_ARRAY(Tokens, corpus->count);
+    double *weights = MEM_NEW_ARRAY(double, corpus->count);
+    for (uint32_t i = 0; i < corpus->count; i++)
+        order[i] = i;
+    rng_init(&rng, seed ^ 0x68656c64u);   /* not the order of the training examples */
+    rng_shuffle(&rng, order, corpus->count);
+    for (uint32_t i = 0; i < corpus->count; i++) {
+        tokens[i] = corpus->tokens[order[i]];
+        weights[i] = corpus->weights[order[i]];
+    }
+    free(order);
+    free(corpus->tokens);
+    free(corpus->weights);
+    corpus->tokens = tokens;
+    corpus->weights = weights;
+    corpus->examples.held_count = held;
+    return TMB_OK;
+}
+
+static void count_truncated(Corpus *corpus, uint64_t row_tokens)
+{
+    for (uint32_t i = 0; i < corpus->examples.train_count; i++) {
+        const Tokens *tokens = &corpus->tokens[i];
+        size_t last = tokens->count;
+        while (last > 1 && !tokens->supervised[last - 1])
+            last--;
+        corpus->truncated += last - 1 > row_tokens;
+    }
+}
+
+tmb_status corpus_read(const TrainBase *base, Run *run, Corpus *out)
+{
+    const RunConfig *config = &run->config;
+    double share = settings_share(config->validation);
+    const char *validation = config->validation;
+    *out = (Corpus){0};
+    if (!base->chat)
+        return fail(TMB_UNSUPPORTED, "%s has no chat template Timbre knows, so letters and replies "
+                    "cannot be written as it expects; use an instruct model", base->model_path);
+    TRY(take_digests(run));
+    TRY(append(base, (const char *const *)config->data.items, config->data.count, out));
+    if (share > 0)
+        TRY(split(out, share, config->seed));
+    else if (*validation) {
+        uint32_t before = out->count;
+        TRY(append(base, &validation, 1, out));
+        out->examples.held_count = out->count - before;
+    }
+    out->examples.train_count = out->count - out->examples.held_count;
+    out->examples.train = out->tokens;
+    out->examples.train_weights = out->weights;
+    out->examples.held = out->tokens + out->examples.train_count;
+    count_truncated(out, config->row_tokens);
+    return TMB_OK;
+}
+
+void corpus_finish(Corpus *corpus)
+{
+    for (uint32_t i = 0; i < corpus->count; i++)
+        tokens_finish(&corpus->tokens[i]);
+    free(corpus->tokens);
+    free(corpus->weights);
+    *corpus = (Corpus){0};
+}
+
+/* ---- train_run ---------------------------------------------------------- */
+
+/* The config of a new run, or the checks of an old one. */
+static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run *run)
+{
+    if (!run->frozen) {
+        if (!params->data_count)
+            return fail(TMB_USAGE, "%s holds no run yet; name the training data", run->path);
+        return settings_fill(base, params, &run->config);
+    }
+    if (strcmp(run->config.model_sha256, base->model_sha256))
+        return fail(TMB_BAD_INPUT, "%s was begun with another model (SHA-256 %.12s…, %s has "
+                    "%.12s…); use that one", run->path, run->config.model_sha256,
+                    base->model_path, base->model_sha256);
+    return TMB_OK;
+}
+
+tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResult *result)
+{
+    Run *run;
+    Corpus corpus = {0};
+    double started = os_seconds();
+    *result = (TrainResult){.best_validation = NAN};
+    TRY(settings_check(params));
+    TRY(run_open(params->run, params->resume, &run));
+    tmb_status status = prepare(base, params, run);
+    if (!status)
+        status = corpus_read(base, run, &corpus);
+    if (!status && corpus.truncated && params->on_event) {
+        char text[160];
+        snprintf(text, sizeof text, "%u of %u examples are longer than %llu tokens and lose their "
+                 "end; consider --row-tokens", corpus.truncated, corpus.examples.train_count,
+                 (unsigned long long)run->config.row_tokens);
+        TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .text = text};
+        params->on_event(params->user, &event);
+    }
+    if (!status)
+        status = train_examples(base, params, &corpus.examples, run, started, result);
+    corpus_finish(&corpus);
+    run_close(&run);
+    return status;
+}

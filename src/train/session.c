@@ -1,0 +1,213 @@
+#include "train/session.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "train/metrics.h"
+
+void session_note(const Session *session, const char *format, ...)
+{
+    if (!session->params->on_event)
+        return;
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .step = session->state.step,
+                        .steps = session->run->config.steps, .text = text};
+    session->params->on_event(session->params->user, &event);
+}
+
+/* ---- one optimizer step ------------------------------------------------- */
+
+/* Losses and gradients of all rows; *loss is the weighted mean over the supervised tokens. */
+static tmb_status run_batch(Session *session, const Batch *batch, double *loss)
+{
+    double sum = 0;
+    TRY(engine_begin(session->engine));
+    for (uint32_t r = 0; r < batch->count; r++) {
+        const BatchRow *row = &batch->rows[r];
+        TRY(engine_row(session->engine, row, 1.0 / batch->weight,
+                       session->losses));
+        for (uint32_t i = 0; i < row->labels; i++)
+            sum += (double)row->label_weights[i] * (double)session->losses[i];
+    }
+    *loss = sum / batch->weight;
+    return TMB_OK;
+}
+
+static void next_batch(Session *session, Batch *batch)
+{
+    uint32_t got;
+    const RunConfig *config = &session->run->config;
+    const uint32_t *items = order_next(&session->order, (uint32_t)config->step_examples, &got);
+    const double *weights = session->examples->train_weights;
+    for (uint32_t i = 0; i < got; i++) {
+        session->step_list[i] = &session->examples->train[items[i]];
+        session->step_weights[i] = weights ? weights[items[i]] : 1;
+    }
+    batch_pack(batch, session->step_list, session->step_weights, got,
+               (uint32_t)config->row_tokens);
+}
+
+/* The sentence of a step that cannot be used, naming the tensor and what to try. */
+static tmb_status not_finite(const Session *session, double loss, const EngineUpdate *update)
+{
+    unsigned long long step = session->state.step + 1;
+    const char *folder = session->run->path;
+    double rate = session->run->config.learning_rate;
+    if (!isfinite(loss))
+        return fail(TMB_NOT_FINITE, "step %llu: the loss is not finite; nothing was changed by "
+                    "it, %s holds the state before; try a new run with a lower --lr (now %g)",
+                    step, folder, rate);
+    return fail(TMB_NOT_FINITE, "step %llu: the gradient of %s is not finite; nothing was changed "
+                "by it, %s holds the state before; try a new run with a lower --lr (now %g) or "
+                "--max-grad-norm", step, update->culprit ? update->culprit : "a tensor", folder,
+                rate);
+}
+
+static tmb_status use_batch(Session *session, const Batch *batch, StepMetrics *metrics)
+{
+    const RunConfig *config = &session->run->config;
+    EngineUpdate update = {.step = session->state.step + 1,
+                           .weight_decay = config->weight_decay,
+                           .max_norm = config->max_grad_norm};
+    update.learning_rate =
+        schedule_rate(session->schedule, config->learning_rate, session->state.step,
+                      config->warmup_steps, config->steps);
+    TRY(run_batch(session, batch, &metrics->loss));
+    if (!isfinite(metrics->loss))
+        return not_finite(session, metrics->loss, &update);
+    TRY(engine_update(session->engine, &update));
+    if (!update.finite)
+        return not_finite(session, metrics->loss, &update);
+    metrics->step = update.step;
+    metrics->learning_rate = update.learning_rate;
+    metrics->grad_norm = update.norm;
+    metrics->tokens = batch->tokens;
+    metrics->supervised = batch->supervised;
+    metrics->fill = (double)batch->tokens /
+                    ((double)batch->count * (double)config->row_tokens);
+    return TMB_OK;
+}
+
+static void tell_step(Session *session, const StepMetrics *metrics)
+{
+    const RunConfig *config = &session->run->config;
+    session->own_steps++;
+    session->step_seconds += (metrics->seconds - session->step_seconds) /
+                             (double)session->own_steps;
+    if (!session->params->on_event)
+        return;
+    TrainEvent event = {.kind = TRAIN_EVENT_STEP, .step = metrics->step, .steps = config->steps,
+                        .loss = metrics->loss, .learning_rate = metrics->learning_rate,
+                        .grad_norm = metrics->grad_norm, .fill = metrics->fill};
+    event.tokens_per_second = (double)metrics->tokens / fmax(metrics->seconds, 1e-9);
+    event.seconds_left = session->step_seconds * (double)(config->steps - metrics->step);
+    session->params->on_event(session->params->user, &event);
+}
+
+tmb_status session_step(Session *session)
+{
+    Batch batch;
+    StepMetrics metrics = {0};
+    CheckpointState *state = &session->state;
+    Order before = session->order;
+    double started = os_seconds();
+    next_batch(session, &batch);
+    tmb_status status = use_batch(session, &batch, &metrics);
+    batch_finish(&batch);
+    if (status) {
+        order_restore(&session->order, before.epoch, before.position, &before.rng);
+        return status;
+    }
+    metrics.seconds = os_seconds() - started;
+    if (!state->step)
+        state->first_loss = metrics.loss;
+    state->last_loss = metrics.loss;
+    state->step++;
+    state->tokens += metrics.tokens;
+    state->supervised += metrics.supervised;
+    state->seconds += metrics.seconds;
+    TRY(metrics_step(session->run->metrics_path, &metrics));
+    tell_step(session, &metrics);
+    return TMB_OK;
+}
+
+/* ---- held-out data ------------------------------------------------------ */
+
+static tmb_status score_held(Session *session, Score *total)
+{
+    uint32_t count = session->examples->held_count;
+    const Tokens **list = MEM_NEW_ARRAY(const Tokens *, count);
+    Score *scores = MEM_NEW_ARRAY(Score, count);
+    for (uint32_t i = 0; i < count; i++)
+        list[i] = &session->examples->held[i];
+    tmb_status status = score_examples(session->engine, list, count,
+                                       (uint32_t)session->run->config.row_tokens, false, scores);
+    *total = score_total(scores, count);
+    free(list);
+    free(scores);
+    return status;
+}
+
+tmb_status session_evaluate(Session *session)
+{
+    Score total;
+    CheckpointState *state = &session->state;
+    TRY(score_held(session, &total));
+    EvalMetrics metrics = {state->step, total.tokens, total.nll / (double)total.tokens, 0};
+    metrics.best = metrics.loss < state->best;
+    if (metrics.best) {
+        state->best = metrics.loss;
+        state->best_step = state->step;
+        state->worse = 0;
+        TRY(session_save_adapter(session));
+    } else {
+        state->worse++;
+    }
+    TRY(metrics_eval(session->run->metrics_path, &metrics));
+    if (session->params->on_event) {
+        TrainEvent event = {.kind = TRAIN_EVENT_EVAL, .step = state->step,
+                            .steps = session->run->config.steps, .loss = metrics.loss,
+                            .best = metrics.best};
+        session->params->on_event(session->params->user, &event);
+    }
+    return TMB_OK;
+}
+
+/* ---- measuring ---------------------------------------------------------- */
+
+/* The second of two equal passes counts: the first also compiles. */
+tmb_status session_measure(Session *session, double *train_seconds, double *eval_seconds)
+{
+    Batch batch;
+    double loss, seconds[2] = {0};
+    Order before = session->order;
+    next_batch(session, &batch);
+    order_restore(&session->order, before.epoch, before.position, &before.rng);
+    if (batch.count > 2)
+        batch.count = 2;         /* enough to time; the arena still owns the others */
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < batch.count; i++)
+        tokens += batch.rows[i].rows;
+    tmb_status status = TMB_OK;
+    for (int pass = 0; pass < 2 && !status; pass++) {
+        double started = os_seconds();
+        status = run_batch(session, &batch, &loss);
+        seconds[0] = os_seconds() - started;
+    }
+    for (int pass = 0; pass < 2 && !status && session->examples->held_count; pass++) {
+        double started = os_seconds();
+        status = engine_evaluate(session->engine, &batch.rows[0], session->losses);
+        seconds[1] = os_seconds() - started;
+    }
+    *train_seconds = seconds[0] / (double)tokens;
+    *eval_seconds = seconds[1] / (double)batch.rows[0].rows;
+    batch_finish(&batch);
+    return status;
+}

@@ -1,0 +1,114 @@
+#include "train/settings.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/schedule.h"
+
+/* One number of TrainParams and the range it must lie in; zero always means the default. */
+typedef struct Range {
+    const char *option;
+    double value, least, most;
+} Range;
+
+tmb_status settings_check(const TrainParams *params)
+{
+    const Range ranges[] = {
+        {"--epochs", params->epochs, 0, 1e6},
+        {"--steps", (double)params->steps, 0, 1e9},
+        {"--max-seconds", params->max_seconds, 0, 1e9},
+        {"--lr", params->learning_rate, 0, 10},
+        {"--warmup", params->warmup, -1e9, 1},
+        {"--weight-decay", params->weight_decay, 0, 10},
+        {"--max-grad-norm", params->max_grad_norm, -1e9, 1e9},
+        {"--rank", params->rank, 0, 1024},
+        {"--alpha", params->alpha, 0, 1e6},
+        {"--step-examples", params->step_examples, 0, 65536},
+        {"--row-tokens", params->row_tokens, 0, 65536},
+        {"--seed", (double)params->seed, 0, 0x1p53},
+    };
+    for (size_t i = 0; i < COUNT_OF(ranges); i++)
+        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
+            return fail(TMB_USAGE, "%s %g makes no sense; it must lie between %g and %g",
+                        ranges[i].option, ranges[i].value, ranges[i].least, ranges[i].most);
+    const Schedule *schedule;
+    TRY(schedule_find(params->schedule ? params->schedule : "cosine", &schedule));
+    if (!params->run || !*params->run)
+        return fail(TMB_USAGE, "name the folder of the run with -o");
+    return TMB_OK;
+}
+
+double settings_share(const char *validation)
+{
+    char *end;
+    if (!validation || !*validation)
+        return 0;
+    double share = strtod(validation, &end);
+    return !*end && share > 0 && share < 1 ? share : 0;
+}
+
+/* A value of zero takes the default, a negative one means none. */
+static double or_default(double value, double fallback)
+{
+    if (value == 0)
+        return fallback;
+    return value < 0 ? 0 : value;
+}
+
+static double default_rate(const Model *model)
+{
+    double rate = 0.8 / model_config(model)->hidden;   /* wide models want smaller steps */
+    return rate < 1e-4 ? 1e-4 : rate > 1e-3 ? 1e-3 : rate;
+}
+
+tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunConfig *config)
+{
+    *config = (RunConfig){.format = RUN_FORMAT};
+    config->version = mem_string(base->version ? base->version : "");
+    config->model = mem_string(base->model_path);
+    config->model_sha256 = mem_string(base->model_sha256);
+    for (size_t i = 0; i < params->data_count; i++)
+        string_list_add(&config->data, params->data[i]);
+    config->validation = mem_string(params->validation ? params->validation : "");
+    config->method = mem_string("lora");
+    config->rank = params->rank ? params->rank : 16;
+    config->alpha = or_default(params->alpha, 2.0 * (double)config->rank);
+    config->targets = mem_string(params->targets && *params->targets ? params->targets : "all");
+    config->initial = mem_string(params->initial ? params->initial : "");
+    config->seed = params->seed;
+    config->step_examples = params->step_examples ? params->step_examples : 8;
+    config->row_tokens = params->row_tokens ? params->row_tokens : 512;
+    config->learning_rate = or_default(params->learning_rate, default_rate(base->model));
+    config->schedule = mem_string(params->schedule ? params->schedule : "cosine");
+    config->weight_decay = params->weight_decay;
+    config->beta1 = 0.9;
+    config->beta2 = 0.999;
+    config->epsilon = 1e-8;
+    config->max_grad_norm = or_default(params->max_grad_norm, 1.0);
+    config->patience = params->patience;
+    config->checkpoint_every = params->checkpoint_every;
+    config->max_seconds = params->max_seconds;
+    const GpuCaps *caps = gpu_caps(base->gpu);
+    config->device = mem_string(caps->name);
+    config->driver = mem_string(caps->driver);
+    if (config->row_tokens > model_config(base->model)->context)
+        return fail(TMB_USAGE, "--row-tokens %llu is more than the %u tokens this model knows",
+                    (unsigned long long)config->row_tokens, model_config(base->model)->context);
+    return TMB_OK;
+}
+
+void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,
+                    RunConfig *config)
+{
+    uint64_t per_epoch = (examples + config->step_examples - 1) / config->step_examples;
+    double epochs = or_default(params->epochs, 3);
+    uint64_t steps = params->steps ? params->steps : (uint64_t)ceil(epochs * (double)per_epoch);
+    if (most && steps > most)
+        steps = most;
+    config->steps = steps ? steps : 1;
+    config->warmup_steps =
+        (uint64_t)ceil(or_default(params->warmup, 0.05) * (double)config->steps);
+    config->eval_every = params->eval_every ? params->eval_every : per_epoch;
+}

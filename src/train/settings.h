@@ -1,0 +1,20 @@
+#ifndef TRAIN_SETTINGS_H
+#define TRAIN_SETTINGS_H
+/* From what the user asked for to what is frozen: defaults, and the checks of every number. */
+
+#include "train/run_config.h"
+#include "train/trainer.h"
+
+/* TMB_USAGE with one sentence when a number makes no sense. Looks at no file. */
+TMB_MUST_USE tmb_status settings_check(const TrainParams *params);
+/* "0.1" → 0.1; 0 when the text is a path, NULL or no number between 0 and 1. */
+double settings_share(const char *validation);
+/* Fills everything that does not depend on the number of examples. */
+TMB_MUST_USE tmb_status settings_fill(const TrainBase *base, const TrainParams *params,
+                                      RunConfig *config);
+/* Steps, warm-up and evaluation interval for `examples` training examples. most: no more
+ * steps than this, 0: no limit. */
+void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,
+                    RunConfig *config);
+
+#endif

@@ -1,0 +1,268 @@
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/adapter.h"
+#include "train/session.h"
+#include "train/settings.h"
+
+enum { SECONDS_BETWEEN_SAVES = 60 };
+
+/* ---- setting up --------------------------------------------------------- */
+
+/* The Lora of the run; *initial is the adapter it begins from, NULL for a fresh draw. */
+static tmb_status make_lora(Session *session, Adapter **initial)
+{
+    RunConfig *config = &session->run->config;
+    const Model *model = session->base->model;
+    uint64_t range = gpu_caps(session->base->gpu)->storage_range;
+    *initial = NULL;
+    if (!*config->initial) {
+        LoraParams params = {(uint32_t)config->rank, (float)config->alpha, config->targets};
+        return lora_create(model, &params, range, &session->lora);
+    }
+    TRY(adapter_open(config->initial, initial));
+    TRY(adapter_check(*initial, config->initial, model, session->base->model_sha256));
+    TRY(adapter_lora(*initial, model, range, &session->lora));
+    config->rank = lora_rank(session->lora);
+    config->alpha = (double)lora_alpha(session->lora);
+    free(config->targets);
+    config->targets = mem_string(lora_targets(session->lora));
+    return TMB_OK;
+}
+
+/* Parameters as they are before the first step. */
+static tmb_status begin_values(Session *session, const Adapter *initial)
+{
+    Rng rng;
+    rng_init(&rng, session->run->config.seed);
+    TRY(lora_initialise(session->lora, engine_store(session->engine), &rng));
+    return initial ? adapter_to_store(initial, session->lora, engine_store(session->engine))
+                   : TMB_OK;
+}
+
+static tmb_status make_engine(Session *session)
+{
+    const RunConfig *config = &session->run->config;
+    EngineParams params = {.gpu = session->base->gpu, .model = session->base->model,
+                           .lora = session->lora, .row_tokens = (uint32_t)config->row_tokens,
+                           .train = true, .recompute = -1,
+                           .adamw = {(float)config->beta1, (float)config->beta2,
+                                     (float)config->epsilon}};
+    if (session->run->frozen) {
+        params.recompute = (int)config->recompute_level;
+        params.recompute_layers = (uint32_t)config->recompute_layers;
+    }
+    return engine_create(&params, &session->engine);
+}
+
+/* How many steps fit into what is left of max_seconds; 0: no limit. */
+static tmb_status steps_that_fit(Session *session, double started, uint64_t *most)
+{
+    const RunConfig *config = &session->run->config;
+    const TrainExamples *examples = session->examples;
+    double per_token[2], train_tokens = 0, held_tokens = 0;
+    *most = 0;
+    if (!(config->max_seconds > 0))
+        return TMB_OK;
+    TRY(session_measure(session, &per_token[0], &per_token[1]));
+    for (uint32_t i = 0; i < examples->train_count; i++)
+        train_tokens += (double)examples->train[i].count;
+    for (uint32_t i = 0; i < examples->held_count; i++)
+        held_tokens += (double)examples->held[i].count;
+    uint64_t per_epoch = (examples->train_count + config->step_examples - 1) /
+                         config->step_examples;
+    uint64_t interval = session->params->eval_every ? session->params->eval_every : per_epoch;
+    double step = per_token[0] * train_tokens / (double)per_epoch;
+    double evaluation = per_token[1] * held_tokens;
+    /* 5 % kept back for checkpoints and a machine that slows down */
+    double left = 0.95 * (config->max_seconds - (os_seconds() - started)) - evaluation;
+    double fit = left / (step + evaluation / (double)interval);
+    *most = fit < 1 ? 1 : fit > 1e9 ? 1000000000 : (uint64_t)fit;
+    session_note(session, "a step takes %.2f s, so %" PRIu64 " fit into %.0f s", step, *most,
+                 config->max_seconds);
+    return TMB_OK;
+}
+
+/* Everything that is left to decide, then config.json. */
+static tmb_status freeze(Session *session, double started)
+{
+    RunConfig *config = &session->run->config;
+    const EngineFit *plan = engine_plan(session->engine);
+    uint32_t kernels;
+    uint64_t most;
+    const char *const *names = engine_kernels(session->engine, &kernels);
+    for (uint32_t i = 0; i < kernels; i++)
+        string_list_add(&config->kernels, names[i]);
+    config->recompute_level = plan->recompute;
+    config->recompute_layers = plan->recompute_layers;
+    TRY(steps_that_fit(session, started, &most));
+    settings_steps(session->params, session->examples->train_count, most, config);
+    if (!session->examples->held_count)
+        config->eval_every = 0;
+    return run_freeze(session->run);
+}
+
+/* What differs from the machine that began this run, told but not refused. */
+static void compare_machine(const Session *session)
+{
+    const RunConfig *config = &session->run->config;
+    const GpuCaps *caps = gpu_caps(session->base->gpu);
+    uint32_t kernels;
+    const char *const *names = engine_kernels(session->engine, &kernels);
+    bool same = kernels == config->kernels.count;
+    for (uint32_t i = 0; same && i < kernels; i++)
+        same = !strcmp(names[i], config->kernels.items[i]);
+    if (!same || strcmp(caps->name, config->device) || strcmp(caps->driver, config->driver))
+        session_note(session, "this run began on %s (%s)%s; the result will differ in its last "
+                     "bits", config->device, config->driver,
+                     same ? "" : " with other kernels");
+}
+
+static tmb_status set_up(Session *session, double started)
+{
+    Adapter *initial = NULL;
+    const RunConfig *config = &session->run->config;
+    tmb_status status = schedule_find(config->schedule, &session->schedule);
+    if (!status)
+        status = make_lora(session, &initial);
+    if (!status)
+        status = make_engine(session);
+    if (!status)
+        status = begin_values(session, initial);
+    adapter_destroy(&initial);
+    TRY(status);
+    session->step_list = MEM_NEW_ARRAY(const Tokens *, config->step_examples);
+    session->step_weights = MEM_NEW_ARRAY(double, config->step_examples);
+    session->losses = MEM_NEW_ARRAY(float, config->row_tokens);
+    session->saved_at = os_seconds();
+    session->state.best = INFINITY;
+    order_init(&session->order, session->examples->train_count, config->seed);
+    if (!session->run->frozen)
+        return freeze(session, started);
+    compare_machine(session);
+    return session_restore(session);
+}
+
+static void finish(Session *session)
+{
+    engine_destroy(&session->engine);
+    lora_destroy(&session->lora);
+    order_finish(&session->order);
+    free(session->step_list);
+    free(session->step_weights);
+    free(session->losses);
+}
+
+/* ---- the run ------------------------------------------------------------ */
+
+static bool save_is_due(const Session *session)
+{
+    const RunConfig *config = &session->run->config;
+    uint64_t step = session->state.step;
+    if (step == config->steps || session->state.stopped)
+        return true;
+    if (config->checkpoint_every)
+        return step % config->checkpoint_every == 0;
+    return os_seconds() - session->saved_at >= SECONDS_BETWEEN_SAVES;
+}
+
+/* The adapter as it is, where no held-out data says which is the best. */
+static tmb_status save_everything(Session *session)
+{
+    if (!session->state.best_step)
+        TRY(session_save_adapter(session));
+    return session_save(session);
+}
+
+static tmb_status after_step(Session *session)
+{
+    const RunConfig *config = &session->run->config;
+    CheckpointState *state = &session->state;
+    if (config->eval_every &&
+        (state->step % config->eval_every == 0 || state->step == config->steps)) {
+        TRY(session_evaluate(session));
+        state->stopped = config->patience && state->worse >= config->patience;
+    }
+    return save_is_due(session) ? save_everything(session) : TMB_OK;
+}
+
+static tmb_status interrupted(Session *session)
+{
+    TRY(save_everything(session));
+    return fail(TMB_INTERRUPTED, "stopped after step %" PRIu64 " of %" PRIu64 "; everything is "
+                "saved, go on with: timbre train -o %s --resume", session->state.step,
+                session->run->config.steps, session->run->path);
+}
+
+static tmb_status train(Session *session)
+{
+    const RunConfig *config = &session->run->config;
+    CheckpointState *state = &session->state;
+    if (state->step == config->steps || state->stopped)
+        session_note(session, "this run is complete: %" PRIu64 " steps", state->step);
+    while (state->step < config->steps && !state->stopped) {
+        tmb_status status = session_step(session);
+        if (status == TMB_NOT_FINITE) {
+            char *sentence = mem_string(tmb_last_error());
+            tmb_status saved = session_save(session);
+            status = saved ? saved : fail(status, "%s", sentence);
+            free(sentence);
+        }
+        TRY(status);
+        TRY(after_step(session));
+        if (os_interrupted() && state->step < config->steps && !state->stopped)
+            return interrupted(session);
+    }
+    if (state->stopped)
+        session_note(session, "stopped after step %" PRIu64 ": no better held-out loss in %"
+                     PRIu64 " evaluations", state->step, state->worse);
+    return TMB_OK;
+}
+
+static void report(const Session *session, TrainResult *result)
+{
+    const CheckpointState *state = &session->state;
+    *result = (TrainResult){.steps = state->step, .tokens = state->tokens,
+                            .supervised = state->supervised, .first_loss = state->first_loss,
+                            .last_loss = state->last_loss, .seconds = state->seconds,
+                            .stopped_early = state->stopped != 0};
+    result->best_validation = state->best_step ? state->best : NAN;
+    result->tokens_per_second = (double)state->tokens / fmax(state->seconds, 1e-9);
+}
+
+tmb_status train_examples(const TrainBase *base, const TrainParams *params,
+                          const TrainExamples *examples, Run *run, double started,
+                          TrainResult *result)
+{
+    Session session = {.base = base, .params = params, .examples = examples, .run = run};
+    tmb_status status = set_up(&session, started);
+    if (!status)
+        status = train(&session);
+    report(&session, result);
+    finish(&session);
+    return status;
+}
+
+tmb_status train_fit(const TrainBase *base, const TrainParams *params, TrainFit *out)
+{
+    EngineFit fit;
+    Lora *lora;
+    LoraParams lora_params = {params->rank, (float)params->alpha, params->targets};
+    EngineParams engine = {.gpu = base->gpu, .model = base->model, .train = true,
+                           .row_tokens = params->row_tokens ? params->row_tokens : 512,
+                           .recompute = -1};
+    TRY(lora_create(base->model, &lora_params, gpu_caps(base->gpu)->storage_range, &lora));
+    engine.lora = lora;
+    tmb_status status = engine_fit(&engine, &fit);
+    lora_destroy(&lora);
+    TRY(status);
+    *out = (TrainFit){.totals = fit.totals, .available = fit.available, .fits = fit.fits,
+                      .total = fit.totals.total, .row_tokens = engine.row_tokens,
+                      .recompute_level = fit.recompute};
+    return TMB_OK;
+}
