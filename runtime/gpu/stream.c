@@ -151,9 +151,9 @@ static tmb_status check_slice(const Gpu *gpu, const char *name, uint32_t bind, G
                     ", but the buffer %s has %" PRIu64, name, bind, slice.bytes, slice.offset,
                     slice.buffer->label, slice.buffer->bytes);
     if (slice.bytes > gpu->caps.storage_range)
-        return fail(TMB_OUT_OF_DEVICE, "%s: binding %u covers %" PRIu64 " bytes of %s, but %s binds "
+        return fail(TMB_OUT_OF_DEVICE, "%s: binding %u covers %" PRIu64 " bytes, but %s binds "
                     "at most %" PRIu64 "; the tensor must be split", name, bind, slice.bytes,
-                    slice.buffer->label, gpu->caps.name, gpu->caps.storage_range);
+                    gpu->caps.name, gpu->caps.storage_range);
     return TMB_OK;
 }
 

@@ -91,6 +91,13 @@ const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why);
 TMB_MUST_USE tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row,
                                         const KernelTuning *tuning, GpuPipeline **out);
 
+/* The same for other SPIR-V than the embedded one (kernel-check --shader); name is the
+ * pipeline's and must differ from the row's. */
+TMB_MUST_USE tmb_status kernel_pipeline_of(Gpu *gpu, const KernelRow *row,
+                                           const KernelTuning *tuning, const char *name,
+                                           const uint32_t *words, size_t bytes,
+                                           GpuPipeline **out);
+
 /* Folds a linear number of groups so that x <= 65535 (y * 65535 + x covers it;
  * surplus groups return early in the shader). */
 void kernel_fold(uint64_t linear, uint32_t groups[3]);

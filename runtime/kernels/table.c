@@ -118,16 +118,12 @@ const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why)
     return NULL;
 }
 
-tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row, const KernelTuning *tuning,
-                           GpuPipeline **out)
+tmb_status kernel_pipeline_of(Gpu *gpu, const KernelRow *row, const KernelTuning *tuning,
+                              const char *name, const uint32_t *words, size_t bytes,
+                              GpuPipeline **out)
 {
-    const char *why;
-    size_t bytes = 0;
-    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
-    if (!words)
-        return fail(TMB_UNSUPPORTED, "kernel %s cannot run: %s", row->name, why);
     GpuPipelineInfo info = {
-        .name = row->name,
+        .name = name,
         .spirv = words,
         .spirv_bytes = bytes,
         .bind_count = kernel_bind_count(row),
@@ -139,6 +135,17 @@ tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row, const KernelTuning *t
         info.access[i] = row->bind[i].access;
     memcpy(info.spec, (tuning ? tuning : &row->tuning)->spec, sizeof info.spec);
     return gpu_pipeline_get(gpu, &info, out);
+}
+
+tmb_status kernel_pipeline(Gpu *gpu, const KernelRow *row, const KernelTuning *tuning,
+                           GpuPipeline **out)
+{
+    const char *why;
+    size_t bytes = 0;
+    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
+    if (!words)
+        return fail(TMB_UNSUPPORTED, "kernel %s cannot run: %s", row->name, why);
+    return kernel_pipeline_of(gpu, row, tuning, row->name, words, bytes, out);
 }
 
 void kernel_fold(uint64_t linear, uint32_t groups[3])

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "reflect.h"
 #include "report.h"
+#include "shader.h"
 
 enum { MAX_DEVICES = 16 };
 
@@ -20,7 +21,34 @@ typedef struct Session {
     const Options *options;
     Devices *devices;
     Report *report;
+    uint32_t *shader_words;      /* of --shader, NULL: the embedded ones */
+    size_t shader_bytes;
 } Session;
+
+/* The checkout, for shader sources; the launcher knows it. */
+static const char *checkout(void)
+{
+    const char *root = getenv("TIMBRE_ROOT");
+    return root && *root ? root : ".";
+}
+
+static const uint32_t *spirv_of(const Session *session, const KernelRow *row, size_t *bytes,
+                                const char **why)
+{
+    if (!session->shader_words)
+        return kernel_spirv(row->name, bytes, why);
+    *bytes = session->shader_bytes;
+    return session->shader_words;
+}
+
+static tmb_status pipeline_of(const Session *session, Gpu *gpu, const KernelRow *row,
+                              const KernelTuning *tuning, GpuPipeline **out)
+{
+    if (!session->shader_words)
+        return kernel_pipeline(gpu, row, tuning, out);
+    return kernel_pipeline_of(gpu, row, tuning, session->options->shader, session->shader_words,
+                              session->shader_bytes, out);
+}
 
 static tmb_status open_devices(const Options *options, Devices *devices)
 {
@@ -77,7 +105,7 @@ static void check_one(const Session *session, Rig *rig, const KernelRow *row, co
     GpuPipeline *pipeline = NULL;
     double seconds = 0, bytes = 0;
     tuning_text(row, base, text, sizeof text);
-    tmb_status status = kernel_pipeline(rig->gpu, row, &tuning, &pipeline);
+    tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
     if (status == TMB_OK && truth)
         status = check_run(rig, row, one, &tuning, pipeline, truth, &worst, &problems);
     else if (status == TMB_OK)
@@ -129,16 +157,24 @@ static void skip(const Session *session, const char *device, const KernelRow *ro
 }
 
 /* Why this row cannot run this case here, or NULL. */
-static const char *obstacle(const KernelRow *row, const KernelCase *one, Gpu *gpu)
+static const char *obstacle(const Session *session, const KernelRow *row, const KernelCase *one,
+                            Gpu *gpu)
 {
     size_t bytes;
     const char *why = NULL;
-    if (!kernel_spirv(row->name, &bytes, &why))
+    if (!spirv_of(session, row, &bytes, &why))
         return why;
     if (row->needs & ~gpu_caps(gpu)->bits)
         return "the device lacks what the row needs";
     if (row->suits && !row->suits(one->push))
         return "the row is not meant for these sizes";
+    uint64_t elements[GPU_MAX_BIND] = {0};
+    row->extent(one->push, elements);
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++) {
+        bool halves = row->bind[i].dtype == DTYPE_F16 || row->bind[i].dtype == DTYPE_BF16;
+        if (elements[i] * (halves ? 2 : 4) > gpu_caps(gpu)->storage_range)
+            return "a binding is larger than the device's range";
+    }
     return NULL;
 }
 
@@ -153,7 +189,7 @@ static void check_case(const Session *session, size_t first, const KernelCase *o
             continue;
         for (size_t d = 0; d < session->devices->count; d++) {
             Rig *rig = &session->devices->rig[d];
-            const char *why = obstacle(row, one, rig->gpu);
+            const char *why = obstacle(session, row, one, rig->gpu);
             if (!why && !have_truth && !session->options->bench) {
                 have_truth = truth_create(row, one, session->options->seed, &truth) == TMB_OK;
                 why = have_truth ? NULL : tmb_last_error();
@@ -173,7 +209,7 @@ static void check_reflection(const Session *session, const KernelRow *row)
     const char *why;
     uint32_t local[3] = {0};
     Text problems = {0};
-    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
+    const uint32_t *words = spirv_of(session, row, &bytes, &why);
     if (!words) {
         skip(session, "", row, "interface", why);
         return;
@@ -259,13 +295,36 @@ static void list_all(const Options *options)
     }
 }
 
+static tmb_status compile_shader(const Options *options, Session *session)
+{
+    const KernelRow *row = kernel_by_name(options->as);
+    if (!row)
+        return fail(TMB_USAGE, "--as %s: there is no such kernel; see --list", options->as);
+    return shader_compile(options->shader, row, checkout(), &session->shader_words,
+                          &session->shader_bytes);
+}
+
+static int contract(const char *name)
+{
+    const KernelRow *row = kernel_by_name(name);
+    if (row)
+        shader_contract(row, checkout());
+    else
+        fprintf(stderr, "kernel-check: --contract %s: there is no such kernel; see --list\n", name);
+    return row ? 0 : 2;
+}
+
 static int run(Options *options)
 {
     Devices devices = {0};
     Report report;
-    const Session session = {options, &devices, &report};
+    Session session = {.options = options, .devices = &devices, .report = &report};
     report_init(&report, options);
-    tmb_status status = open_devices(options, &devices);
+    tmb_status status = TMB_OK;
+    if (options->shader)
+        status = compile_shader(options, &session);
+    if (status == TMB_OK)
+        status = open_devices(options, &devices);
     if (status == TMB_NO_DEVICE && !options->device) {
         printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
         return 77;
@@ -277,6 +336,7 @@ static int run(Options *options)
     if (status == TMB_OK)
         status = check_all(&session);
     close_devices(&devices);
+    free(session.shader_words);
     if (status != TMB_OK) {
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
         return tmb_exit_code(status);
@@ -296,6 +356,8 @@ int main(int argc, char **argv)
         options_help();
     else if (options.list)
         list_all(&options);
+    else if (options.contract)
+        return contract(options.contract);
     else
         return run(&options);
     return 0;

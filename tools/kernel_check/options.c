@@ -30,6 +30,11 @@ static const struct OptionRow {
      offsetof(Options, bench)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
+    {"--contract", "KERNEL", "what a kernel promises: bindings, constants, cases", TEXT_OPTION,
+     offsetof(Options, contract)},
+    {"--shader", "FILE", "compile this GLSL (or read this .spv) and check it …", TEXT_OPTION,
+     offsetof(Options, shader)},
+    {"--as", "KERNEL", "… in the place of this kernel", TEXT_OPTION, offsetof(Options, as)},
     {"--list", NULL, "kernels, cases and devices; runs nothing", FLAG_OPTION,
      offsetof(Options, list)},
     {"--verbose", NULL, "one line for every case", FLAG_OPTION, offsetof(Options, verbose)},
@@ -76,6 +81,10 @@ tmb_status options_read(int argc, char **argv, Options *out)
             return fail(TMB_USAGE, "%s needs %s", row->name, row->value);
         TRY(apply(row, row->kind == FLAG_OPTION ? NULL : argv[++i], out));
     }
+    if (!out->shader != !out->as)
+        return fail(TMB_USAGE, "--shader FILE and --as KERNEL go together");
+    if (out->as)
+        out->kernel = out->as;
     return TMB_OK;
 }
 

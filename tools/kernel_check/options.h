@@ -12,6 +12,8 @@ typedef struct Options {
     const char *json;                  /* file for the results */
     const char *push;                  /* words that replace those of the case: "512,576,1e-5" */
     const char *tuning;                /* "64,16": one set of constants instead of the row's */
+    const char *contract;              /* a kernel's name */
+    const char *shader, *as;           /* a file that is checked as this kernel */
     uint64_t seed;
     bool many_devices;                 /* not an option: more than one device was found */
     bool list, bench, all_tunings, validate, verbose, help;

@@ -15,8 +15,9 @@ enum {
     DECORATION_OFFSET = 35,
     BUILT_IN_NUM_WORKGROUPS = 24, BUILT_IN_WORKGROUP_SIZE = 25,
     CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
-    MAGIC = 0x07230203, NO_ID = UINT32_MAX,
+    MAGIC = 0x07230203,
 };
+#define NO_ID UINT32_MAX
 
 /* What is kept of one result id. */
 typedef struct Id {

@@ -54,7 +54,12 @@ static void print_failure(const Options *options, const char *device, const Kern
                           const char *case_name, const char *tuning, const char *problems)
 {
     printf("  FAILED %s %s [%s] on %s\n%s", row->name, case_name, tuning, device, problems);
-    printf("    again: tools/kernel-check --kernel %s --case '%s'", row->name, case_name);
+    printf("    again: tools/kernel-check");
+    if (options->shader)
+        printf(" --shader '%s' --as", options->shader);
+    else
+        printf(" --kernel");
+    printf(" %s --case '%s'", row->name, case_name);
     if (options->seed != 1)
         printf(" --seed %llu", (unsigned long long)options->seed);
     if (options->many_devices || options->device)
