@@ -1,0 +1,255 @@
+/* What tools/quickstart does once everything is built: answers three held-out letters,
+ * fine-tunes for as long as the time allows, answers them again, and shows both.
+ *
+ *     quickstart-run MODEL EXAMPLE RUN SECONDS COMMAND
+ *
+ * EXAMPLE is a folder with train.jsonl and heldout.jsonl; SECONDS is what is left in all;
+ * COMMAND is how the user reaches timbre, for the commands to type next. A RUN that is
+ * complete is used as it is, an interrupted one goes on. It uses the public API. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "timbre/timbre.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/os.h"
+
+enum { SHOWN = 3, SCORED = 10, SCORE_SEED = 1, REPLY_TOKENS = 96, MIN_TRAIN_SECONDS = 45 };
+
+/* Chosen by trying: rows of FEW steps that still reach the voice. */
+static const double learning_rate = 4e-3, warmup = 0.1;
+enum { STEP_EXAMPLES = 4 };
+
+typedef struct Quickstart {
+    const char *model_path, *example, *run, *command;
+    double deadline;                    /* on os_seconds' clock */
+    tmb_device *device;
+    tmb_model *model;
+    cJSON *letters[SHOWN];              /* owners of the texts below */
+    tmb_message messages[SHOWN][2];     /* system and user */
+    const char *written[SHOWN];         /* the company's own replies */
+} Quickstart;
+
+/* The state of the model at one moment. */
+typedef struct Showing {
+    tmb_reply replies[SHOWN];
+    double loss;                        /* mean per token of the held-out replies */
+    double seconds;                     /* it took */
+} Showing;
+
+/* ---- the letters -------------------------------------------------------- */
+
+static tmb_status read_letter(Quickstart *quick, size_t index, const char *source, const char *line,
+                              size_t bytes)
+{
+    TRY(json_parse(source, line, bytes, &quick->letters[index]));
+    JsonAt top = json_at(source, quick->letters[index]), messages;
+    TRY(json_array(&top, "messages", &messages));
+    if (json_count(&messages) != 3)
+        return fail(TMB_BAD_INPUT, "%s: a system line, a letter and a reply are needed", source);
+    for (size_t i = 0; i < 2; i++) {
+        JsonAt message = json_element(&messages, i);
+        TRY(json_string(&message, "role", &quick->messages[index][i].role));
+        TRY(json_string(&message, "content", &quick->messages[index][i].content));
+    }
+    JsonAt reply = json_element(&messages, 2);
+    return json_string(&reply, "content", &quick->written[index]);
+}
+
+/* The first, and those a third and two thirds down the file. */
+static tmb_status read_letters(Quickstart *quick)
+{
+    char *path = os_join(quick->example, "heldout.jsonl"), *text = NULL;
+    size_t bytes, lines = 0, line = 0, taken = 0;
+    tmb_status status = os_read_file(path, &text, &bytes);
+    for (size_t i = 0; status == TMB_OK && i < bytes; i++)
+        lines += text[i] == '\n';
+    if (status == TMB_OK && lines < SHOWN)
+        status = fail(TMB_BAD_INPUT, "%s: at least %d letters are needed", path, SHOWN);
+    for (char *at = text; status == TMB_OK && taken < SHOWN && *at; line++) {
+        size_t length = strcspn(at, "\n");
+        if (line == lines * taken / SHOWN)
+            status = read_letter(quick, taken++, path, at, length);
+        at += length + (at[length] == '\n');
+    }
+    free(text);
+    free(path);
+    return status;
+}
+
+/* Wraps at 76 columns behind a label; continuation lines are indented alike. */
+static void print_wrapped(const char *label, const char *text)
+{
+    enum { INDENT = 10, COLUMNS = 76 };
+    printf("  %-*s", INDENT - 2, label);
+    size_t column = INDENT;
+    while (*(text += strspn(text, " \n\r\t"))) {
+        size_t bytes = strcspn(text, " \n\r\t"), letters = 0;
+        for (size_t i = 0; i < bytes; i++)
+            letters += ((unsigned char)text[i] & 0xc0) != 0x80;
+        if (column > INDENT && column + letters + 1 > COLUMNS) {
+            printf("\n%*s", INDENT, "");
+            column = INDENT;
+        }
+        printf("%s%.*s", column > INDENT ? " " : "", (int)bytes, text);
+        column += letters + (column > INDENT);
+        text += bytes;
+    }
+    putchar('\n');
+}
+
+/* ---- showing ------------------------------------------------------------ */
+
+static void showing_finish(Showing *showing)
+{
+    tmb_replies_clear(showing->replies, SHOWN);
+}
+
+static tmb_status show(Quickstart *quick, const char *adapter, Showing *out)
+{
+    double start = os_seconds();
+    tmb_generator *generator = NULL;
+    tmb_conversation conversations[SHOWN];
+    for (size_t i = 0; i < SHOWN; i++)
+        conversations[i] = (tmb_conversation){quick->messages[i], 2};
+    char *heldout = os_join(quick->example, "heldout.jsonl");
+    tmb_generator_params answering = {.adapter = adapter, .context = 384, .batch = SHOWN};
+    tmb_sampling greedy = {.max_tokens = REPLY_TOKENS};
+    tmb_eval_params scoring = {.file = heldout, .adapter = adapter, .limit = SCORED, .seed = SCORE_SEED};
+    tmb_eval_result score;
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, tmb_generator_create(quick->device, quick->model, &answering, &generator));
+    TRY_OR(done, status, tmb_generate(generator, conversations, SHOWN, &greedy, out->replies));
+    tmb_generator_destroy(&generator);   /* its memory is the evaluation's */
+    TRY_OR(done, status, tmb_evaluate(quick->device, quick->model, &scoring, &score));
+    out->loss = score.mean_nll;
+    out->seconds = os_seconds() - start;
+done:
+    tmb_generator_destroy(&generator);
+    free(heldout);
+    return status;
+}
+
+static void print_showings(const Quickstart *quick, const Showing *before, const Showing *after)
+{
+    for (size_t i = 0; i < SHOWN; i++) {
+        printf("\nHeld-out letter %zu\n", i + 1);
+        print_wrapped("letter", quick->messages[i][1].content);
+        print_wrapped("before", before->replies[i].text);
+        print_wrapped("after", after->replies[i].text);
+        print_wrapped("theirs", quick->written[i]);
+    }
+    printf("\nHeld-out loss (per token, %d letters, seed %d): %.3f before, %.3f after (%+.1f %%)\n",
+           SCORED, SCORE_SEED, before->loss, after->loss,
+           100 * (after->loss - before->loss) / before->loss);
+}
+
+static void print_next(const Quickstart *quick)
+{
+    printf("\nThe adapter is in %s. Next:\n"
+           "  %s generate \"%s\" --adapter \"%s\" \"My tent leaks and I walk alone. Help!\"\n"
+           "  %s chat \"%s\" --adapter \"%s\"\n"
+           "  %s train \"%s\" \"%s/train.jsonl\" --val \"%s/heldout.jsonl\" -o my-run\n"
+           "  %s export \"%s\" --to gguf-lora -o voice.gguf\n",
+           quick->run, quick->command, quick->model_path, quick->run, quick->command,
+           quick->model_path, quick->run, quick->command, quick->model_path, quick->example,
+           quick->example, quick->command, quick->run);
+}
+
+/* ---- training ----------------------------------------------------------- */
+
+static void on_event(void *user, const tmb_train_event *event)
+{
+    (void)user;
+    bool terminal = os_is_terminal(stdout);
+    if (event->kind == TMB_EVENT_STEP) {
+        printf("%sstep %llu/%llu  loss %.3f  %.0f tokens/s  %.0f s left%s", terminal ? "\r" : "  ",
+               (unsigned long long)event->step, (unsigned long long)event->steps, event->loss,
+               event->tokens_per_second, event->seconds_left,
+               terminal && event->step < event->steps ? "    " : "\n");
+        fflush(stdout);
+    } else if (event->kind == TMB_EVENT_NOTE) {
+        printf("%s\n", event->text);
+    }
+}
+
+static tmb_status train(Quickstart *quick, double seconds)
+{
+    char *file = os_join(quick->example, "train.jsonl");
+    char *config = os_join(quick->run, "config.json");
+    const char *const data[] = {file};
+    tmb_train_params params = {
+        .data = data, .data_count = 1, .run = quick->run, .max_seconds = seconds,
+        .learning_rate = learning_rate, .warmup = warmup, .step_examples = STEP_EXAMPLES,
+        .resume = os_exists(config), .on_event = on_event,
+    };
+    tmb_train_result result;
+    printf(params.resume ? "\nGoing on with %s\n" : "\nFine-tuning into %s\n", quick->run);
+    tmb_status status = tmb_train(quick->device, quick->model, &params, &result);
+    if (status == TMB_OK)
+        printf("%llu steps in %.0f s, %.1f tokens/s, loss %.3f -> %.3f\n",
+               (unsigned long long)result.steps, result.seconds, result.tokens_per_second,
+               result.first_loss, result.last_loss);
+    free(config);
+    free(file);
+    return status;
+}
+
+/* Everything that is left to do is timed before it is done: the second showing costs what
+ * the first did, and the adapter makes it a little dearer. */
+static tmb_status run(Quickstart *quick)
+{
+    Showing before = {0}, after = {0};
+    char *finished = os_join(quick->run, "quickstart-finished");
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, read_letters(quick));
+    TRY_OR(done, status, tmb_model_open(quick->model_path, &quick->model));
+    TRY_OR(done, status, tmb_device_open(&(tmb_device_params){0}, &quick->device));
+    printf("Device: %s\n", tmb_device_why(quick->device));
+    printf("\nAnswering %d held-out letters with the base model\n", SHOWN);
+    fflush(stdout);
+    TRY_OR(done, status, show(quick, NULL, &before));
+    printf("done in %.0f s; held-out loss %.3f\n", before.seconds, before.loss);
+    if (os_exists(finished)) {
+        printf("\nThe run in %s is complete and used again; remove it to train anew.\n", quick->run);
+    } else {
+        double left = quick->deadline - os_seconds() - before.seconds * 1.25 - 10;
+        TRY_OR(done, status, train(quick, left > MIN_TRAIN_SECONDS ? left : MIN_TRAIN_SECONDS));
+        TRY_OR(done, status, os_write_file(finished, "", 0));
+    }
+    printf("\nAnswering them again\n");
+    fflush(stdout);
+    TRY_OR(done, status, show(quick, quick->run, &after));
+    print_showings(quick, &before, &after);
+    print_next(quick);
+done:
+    showing_finish(&before);
+    showing_finish(&after);
+    free(finished);
+    for (size_t i = 0; i < SHOWN; i++)
+        cJSON_Delete(quick->letters[i]);
+    tmb_model_close(&quick->model);
+    tmb_device_close(&quick->device);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    double start = os_seconds();
+    os_arguments(&argc, &argv);
+    os_interrupt_install();
+    if (argc != 6) {
+        fprintf(stderr, "usage: quickstart-run MODEL EXAMPLE RUN SECONDS COMMAND\n");
+        return 2;
+    }
+    Quickstart quick = {.model_path = argv[1], .example = argv[2], .run = argv[3],
+                        .command = argv[5], .deadline = start + strtod(argv[4], NULL)};
+    tmb_status status = run(&quick);
+    if (status != TMB_OK)
+        fprintf(stderr, "quickstart: %s\n", tmb_last_error());
+    if (status == TMB_INTERRUPTED)
+        fprintf(stderr, "Everything is saved; run tools/quickstart again to go on.\n");
+    return tmb_exit_code(status);
+}
