@@ -1,7 +1,7 @@
 #ifndef TESTS_BYTE_MODEL_H
 #define TESTS_BYTE_MODEL_H
-/* A model file without tensors whose tokens are the 256 bytes, "<|im_start|>" (256) and
- * "<|im_end|>" (257), with a ChatML template: small enough to know every id. */
+/* A tokenizer whose tokens are the 256 bytes, "<|im_start|>" (256) and "<|im_end|>" (257),
+ * with a ChatML template: small enough to know every id. */
 
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 #include "data/template.h"
 #include "data/utf8.h"
 
-static inline tmb_status byte_model_write(const char *path)
+static inline void byte_model_add(GgufWriter *writer)
 {
     static const char template[] =
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
@@ -33,7 +33,6 @@ static inline tmb_status byte_model_write(const char *path)
     tokens[256] = "<|im_start|>";
     tokens[257] = "<|im_end|>";
     kinds[256] = kinds[257] = 3;
-    GgufWriter *writer = gguf_writer_create();
     gguf_writer_string(writer, "tokenizer.ggml.model", "gpt2");
     gguf_writer_string(writer, "tokenizer.ggml.pre", "smollm");
     gguf_writer_strings(writer, "tokenizer.ggml.tokens", tokens, 258);
@@ -41,6 +40,13 @@ static inline tmb_status byte_model_write(const char *path)
     gguf_writer_strings(writer, "tokenizer.ggml.merges", NULL, 0);
     gguf_writer_u32(writer, "tokenizer.ggml.eos_token_id", 257);
     gguf_writer_string(writer, "tokenizer.chat_template", template);
+}
+
+/* A file with the tokenizer and no tensors. */
+static inline tmb_status byte_model_write(const char *path)
+{
+    GgufWriter *writer = gguf_writer_create();
+    byte_model_add(writer);
     tmb_status status = gguf_writer_save(writer, path);
     gguf_writer_destroy(&writer);
     return status;
