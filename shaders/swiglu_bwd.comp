@@ -1,25 +1,28 @@
 // With s = 1 / (1 + exp(-gate)):  dup = dy * gate * s,
 // dgate = dy * up * s * (1 + gate * (1 - s)); both added when accumulate is set.
-// Four elements per invocation.
+// Four elements per invocation; with TEXEL defined the count must be a multiple of 4.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
+#include "lib/vectors.glsl"
 #include "push/swiglu.push.h"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 
-layout(set = 0, binding = 0) readonly buffer Gate { float gate[]; };
-layout(set = 0, binding = 0) readonly buffer Gate4 { vec4 gate4[]; };
-layout(set = 0, binding = 1) readonly buffer Up { float up[]; };
-layout(set = 0, binding = 1) readonly buffer Up4 { vec4 up4[]; };
-layout(set = 0, binding = 2) readonly buffer Dy { float dy[]; };
-layout(set = 0, binding = 2) readonly buffer Dy4 { vec4 dy4[]; };
-layout(set = 0, binding = 3) buffer Dgate { float dgate[]; };
+VECTORS(0, gate);
+VECTORS(1, up);
+VECTORS(2, dy);
 layout(set = 0, binding = 3) buffer Dgate4 { vec4 dgate4[]; };
-layout(set = 0, binding = 4) buffer Dup { float dup[]; };
 layout(set = 0, binding = 4) buffer Dup4 { vec4 dup4[]; };
+#ifndef TEXEL
+layout(set = 0, binding = 0) readonly buffer Gate { float gate[]; };
+layout(set = 0, binding = 1) readonly buffer Up { float up[]; };
+layout(set = 0, binding = 2) readonly buffer Dy { float dy[]; };
+layout(set = 0, binding = 3) buffer Dgate { float dgate[]; };
+layout(set = 0, binding = 4) buffer Dup { float dup[]; };
+#endif
 
 void derivatives(vec4 g, vec4 u, vec4 d, out vec4 of_gate, out vec4 of_up)
 {
@@ -33,18 +36,21 @@ void main()
     uint i = GROUP_INDEX * THREADS + gl_LocalInvocationID.x;
     vec4 of_gate, of_up;
     if (i < push.count / 4) {
-        derivatives(gate4[i], up4[i], dy4[i], of_gate, of_up);
+        derivatives(VECTOR_AT(gate, i), VECTOR_AT(up, i), VECTOR_AT(dy, i), of_gate, of_up);
         if (push.accumulate != 0) {
             of_gate += dgate4[i];
             of_up += dup4[i];
         }
         dgate4[i] = of_gate;
         dup4[i] = of_up;
-    } else if (i == push.count / 4) {
+        return;
+    }
+#ifndef TEXEL
+    if (i == push.count / 4)
         for (uint e = 4 * i; e < push.count; e++) {
             derivatives(vec4(gate[e]), vec4(up[e]), vec4(dy[e]), of_gate, of_up);
             dgate[e] = of_gate.x + (push.accumulate != 0 ? dgate[e] : 0.0);
             dup[e] = of_up.x + (push.accumulate != 0 ? dup[e] : 0.0);
         }
-    }
+#endif
 }

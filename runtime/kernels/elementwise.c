@@ -27,6 +27,11 @@ static void elementwise_grid(const void *push, const KernelTuning *tuning, uint3
     grid_of_items(((uint64_t)count_of(push) + 3) / 4, tuning, groups);
 }
 
+static bool in_vectors(const void *push)
+{
+    return count_of(push) % 4 == 0;
+}
+
 /* f16 outputs are bound as whole words. */
 static void cast_f16_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
@@ -148,6 +153,7 @@ static const KernelCase swiglu_bwd_cases[] = {
     {.name = "smallest", .push = &(const SwigluPush){.count = 1}},
     {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
     {.name = "accumulate", .push = &(const SwigluPush){.count = 919, .accumulate = 1}},
+    {.name = "accumulate fours", .push = &(const SwigluPush){.count = 920, .accumulate = 1}},
     {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
 };
 
@@ -157,6 +163,21 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
     .tuning_count = COUNT_OF(tunings), .extent = elementwise_extent,       \
     .grid = elementwise_grid
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
+
+#define SWIGLU_FWD                                                                      \
+    .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),                           \
+    .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},                \
+             {"y", GPU_WRITE, DTYPE_F32}},                                              \
+    ELEMENTWISE, .flops = swiglu_fwd_flops, .reference = swiglu_fwd_reference,          \
+    CASES(swiglu_fwd_cases), .tolerance = 1e-6
+#define SWIGLU_BWD                                                                      \
+    .family = "swiglu_bwd", .push_bytes = sizeof(SwigluPush),                           \
+    .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},                \
+             {"dy", GPU_READ, DTYPE_F32}, {"dgate", GPU_ADD, DTYPE_F32},                \
+             {"dup", GPU_ADD, DTYPE_F32}},                                              \
+    ELEMENTWISE, .flops = swiglu_bwd_flops, .reference = swiglu_bwd_reference,          \
+    CASES(swiglu_bwd_cases), .tolerance = 1e-6
+#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .suits = in_vectors
 
 const KernelRow rows_elementwise[] = {
     {
@@ -187,20 +208,9 @@ const KernelRow rows_elementwise[] = {
         /* drivers may round toward zero: one unit in the 11th bit */
         CASES(copy_cases), .tolerance = 1e-3,
     },
-    {
-        .name = "swiglu_fwd", .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),
-        .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},
-                 {"y", GPU_WRITE, DTYPE_F32}},
-        ELEMENTWISE, .flops = swiglu_fwd_flops, .reference = swiglu_fwd_reference,
-        CASES(swiglu_fwd_cases), .tolerance = 1e-6,
-    },
-    {
-        .name = "swiglu_bwd", .family = "swiglu_bwd", .push_bytes = sizeof(SwigluPush),
-        .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},
-                 {"dy", GPU_READ, DTYPE_F32}, {"dgate", GPU_ADD, DTYPE_F32},
-                 {"dup", GPU_ADD, DTYPE_F32}},
-        ELEMENTWISE, .flops = swiglu_bwd_flops, .reference = swiglu_bwd_reference,
-        CASES(swiglu_bwd_cases), .tolerance = 1e-6,
-    },
+    {.name = "swiglu_fwd", SWIGLU_FWD, .rank = 10},
+    {.name = "swiglu_fwd_texel", SWIGLU_FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
+    {.name = "swiglu_bwd", SWIGLU_BWD, .rank = 10},
+    {.name = "swiglu_bwd_texel", SWIGLU_BWD, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 2},
 };
 const size_t rows_elementwise_count = COUNT_OF(rows_elementwise);

@@ -29,6 +29,11 @@ static void cross_entropy_bwd_grid(const void *push, const KernelTuning *tuning,
     grid_of_items((uint64_t)p->rows * ((p->vocab + 3) / 4), tuning, groups);
 }
 
+static bool in_vectors(const void *push)
+{
+    return ((const CrossEntropyPush *)push)->vocab % 4 == 0;
+}
+
 static double cross_entropy_flops(const void *push)
 {
     const CrossEntropyPush *p = push;
@@ -103,28 +108,36 @@ static const KernelCase bwd_cases[] = {
 };
 
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
-#define CROSS_ENTROPY                                                                   \
-    .push_bytes = sizeof(CrossEntropyPush), .spec_count = 1, .tuning = {{64}},          \
-    .tunings = tunings, .tuning_count = COUNT_OF(tunings),                              \
+#define CROSS_ENTROPY                                                                    \
+    .push_bytes = sizeof(CrossEntropyPush), .spec_count = 1,                             \
     .extent = cross_entropy_extent, .flops = cross_entropy_flops
+/* loss and lse are ADD: rows outside the chunk keep what they hold */
+#define FWD                                                                              \
+    .family = "cross_entropy_fwd",                                                       \
+    .bind = {{"logits", GPU_READ, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},           \
+             {"loss", GPU_ADD, DTYPE_F32}, {"lse", GPU_ADD, DTYPE_F32}},                 \
+    CROSS_ENTROPY, .grid = cross_entropy_fwd_grid, .tolerance = 1e-6,                    \
+    .reference = cross_entropy_fwd_reference, .cases = fwd_cases,                        \
+    .case_count = COUNT_OF(fwd_cases)
+#define BWD                                                                              \
+    .family = "cross_entropy_bwd",                                                       \
+    .bind = {{"logits", GPU_ADD, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},            \
+             {"weights", GPU_READ, DTYPE_F32}, {"lse", GPU_READ, DTYPE_F32}},            \
+    CROSS_ENTROPY, .grid = cross_entropy_bwd_grid, .tolerance = 2e-6,                    \
+    .reference = cross_entropy_bwd_reference, .cases = bwd_cases,                        \
+    .case_count = COUNT_OF(bwd_cases)
+/* any vocabulary; multiples of 4; the same on CPU drivers */
+#define ANY .rank = 20, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
+#define VECTORS .rank = 10, .tuning = {{64}}, .tunings = tunings,                        \
+                .tuning_count = COUNT_OF(tunings), .suits = in_vectors
+#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP,                   \
+              .subgroup_size = 8, .tuning = {{8}}, .suits = in_vectors
 
 const KernelRow rows_loss[] = {
-    {
-        /* loss and lse are ADD: rows outside the chunk keep what they hold */
-        .name = "cross_entropy_fwd", .family = "cross_entropy_fwd",
-        .bind = {{"logits", GPU_READ, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},
-                 {"loss", GPU_ADD, DTYPE_F32}, {"lse", GPU_ADD, DTYPE_F32}},
-        CROSS_ENTROPY, .grid = cross_entropy_fwd_grid,
-        .reference = cross_entropy_fwd_reference, .cases = fwd_cases,
-        .case_count = COUNT_OF(fwd_cases), .tolerance = 1e-6,
-    },
-    {
-        .name = "cross_entropy_bwd", .family = "cross_entropy_bwd",
-        .bind = {{"logits", GPU_ADD, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},
-                 {"weights", GPU_READ, DTYPE_F32}, {"lse", GPU_READ, DTYPE_F32}},
-        CROSS_ENTROPY, .grid = cross_entropy_bwd_grid,
-        .reference = cross_entropy_bwd_reference, .cases = bwd_cases,
-        .case_count = COUNT_OF(bwd_cases), .tolerance = 2e-6,
-    },
+    {.name = "cross_entropy_fwd", FWD, ANY},
+    {.name = "cross_entropy_fwd_vectors", FWD, VECTORS},
+    {.name = "cross_entropy_fwd_texel", FWD, TEXEL, .texels = 1 << 0},
+    {.name = "cross_entropy_bwd", BWD, ANY},
+    {.name = "cross_entropy_bwd_vectors", BWD, VECTORS},
 };
 const size_t rows_loss_count = COUNT_OF(rows_loss);

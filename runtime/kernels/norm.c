@@ -137,33 +137,46 @@ static const KernelCase bwd_w_cases[] = {
     {"wide", &wide, rmsnorm_bwd_w_input},
 };
 
+static bool in_vectors(const void *push)
+{
+    return ((const RmsnormPush *)push)->cols % 4 == 0;
+}
+
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
-#define NORM                                                                           \
-    .push_bytes = sizeof(RmsnormPush), .spec_count = 1, .tuning = {{64}},              \
-    .tunings = tunings, .tuning_count = COUNT_OF(tunings), .flops = rmsnorm_flops
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
+#define NORM .push_bytes = sizeof(RmsnormPush), .spec_count = 1, .flops = rmsnorm_flops
+#define FWD                                                                                \
+    .family = "rmsnorm_fwd",                                                               \
+    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},                       \
+             {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
+    NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,               \
+    .reference = rmsnorm_fwd_reference, CASES(fwd_cases)
+#define BWD_X                                                                              \
+    .family = "rmsnorm_bwd_x",                                                             \
+    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},                       \
+             {"rstd", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},                   \
+             {"dx", GPU_ADD, DTYPE_F32}},                                                  \
+    NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid, .tolerance = 2e-6,         \
+    .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases)
+/* any columns; multiples of 4; the same on CPU drivers */
+#define ANY .rank = 20, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
+#define VECTORS .rank = 10, .tuning = {{64}}, .tunings = tunings,                          \
+                .tuning_count = COUNT_OF(tunings), .suits = in_vectors
+#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8, \
+              .tuning = {{8}}, .suits = in_vectors
 
 const KernelRow rows_norm[] = {
-    {
-        .name = "rmsnorm_fwd", .family = "rmsnorm_fwd",
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},
-                 {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},
-        NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid,
-        .reference = rmsnorm_fwd_reference, CASES(fwd_cases), .tolerance = 1e-6,
-    },
-    {
-        .name = "rmsnorm_bwd_x", .family = "rmsnorm_bwd_x",
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},
-                 {"rstd", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},
-                 {"dx", GPU_ADD, DTYPE_F32}},
-        NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid,
-        .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases), .tolerance = 2e-6,
-    },
+    {.name = "rmsnorm_fwd", FWD, ANY},
+    {.name = "rmsnorm_fwd_vectors", FWD, VECTORS},
+    {.name = "rmsnorm_fwd_texel", FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
+    {.name = "rmsnorm_bwd_x", BWD_X, ANY},
+    {.name = "rmsnorm_bwd_x_vectors", BWD_X, VECTORS},
+    {.name = "rmsnorm_bwd_x_texel", BWD_X, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 3},
     {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"rstd", GPU_READ, DTYPE_F32},
                  {"dy", GPU_READ, DTYPE_F32}, {"dw", GPU_ADD, DTYPE_F32}},
-        NORM, .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
+        NORM, ANY, .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
         .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,
     },
 };

@@ -21,6 +21,18 @@ static void rope_grid(const void *push, const KernelTuning *tuning, uint32_t gro
                   groups);
 }
 
+static void vectors_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const RopePush *p = push;
+    grid_of_items((uint64_t)p->rows * p->heads * (p->head_dim / 8), tuning, groups);
+}
+
+static bool in_vectors(const void *push)
+{
+    const RopePush *p = push;
+    return p->head_dim % 8 == 0 && p->rope_dims % 8 == 0;
+}
+
 static double rope_flops(const void *push)
 {
     const RopePush *p = push;
@@ -75,6 +87,10 @@ static const KernelCase rope_cases[] = {
                                  .table_rows = 5, .accumulate = 1}, rope_input},
     {"ragged halves", &(const RopePush){.rows = 7, .heads = 3, .head_dim = 12, .rope_dims = 8,
                                         .pairs = 1, .table_rows = 5}, rope_input},
+    {"ragged eights", &(const RopePush){.rows = 7, .heads = 3, .head_dim = 24, .rope_dims = 16,
+                                        .table_rows = 5, .accumulate = 1}, rope_input},
+    {"eights halves", &(const RopePush){.rows = 7, .heads = 3, .head_dim = 24, .rope_dims = 16,
+                                        .pairs = 1, .table_rows = 5}, rope_input},
     {"stories260k", &(const RopePush){.rows = 512, .heads = 8, .head_dim = 8, .rope_dims = 8,
                                       .table_rows = 512}, rope_input},
     {"smollm2", &(const RopePush){.rows = 512, .heads = 9, .head_dim = 64, .rope_dims = 64,
@@ -88,21 +104,30 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define ROPE                                                                          \
     .push_bytes = sizeof(RopePush), .spec_count = 1, .tuning = {{64}},                \
     .tunings = tunings, .tuning_count = COUNT_OF(tunings), .extent = rope_extent,     \
-    .grid = rope_grid, .flops = rope_flops, .cases = rope_cases,                      \
-    .case_count = COUNT_OF(rope_cases), .tolerance = 5e-7
+    .flops = rope_flops, .cases = rope_cases, .case_count = COUNT_OF(rope_cases),     \
+    .tolerance = 5e-7
+#define FWD                                                                           \
+    .family = "rope_fwd",                                                             \
+    .bind = {{"x", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},          \
+             {"table", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},            \
+    ROPE, .reference = rope_fwd_reference
+#define BWD                                                                           \
+    .family = "rope_bwd",                                                             \
+    .bind = {{"dy", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},         \
+             {"table", GPU_READ, DTYPE_F32}, {"dx", GPU_ADD, DTYPE_F32}},             \
+    ROPE, .reference = rope_bwd_reference
+/* any head; heads in eights; the same on CPU drivers */
+#define ANY .rank = 20, .grid = rope_grid
+#define VECTORS .rank = 10, .grid = vectors_grid, .suits = in_vectors
+#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .texels = 1 << 0 | 1 << 2,        \
+              .grid = vectors_grid, .suits = in_vectors
 
 const KernelRow rows_rope[] = {
-    {
-        .name = "rope_fwd", .family = "rope_fwd",
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},
-                 {"table", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
-        ROPE, .reference = rope_fwd_reference,
-    },
-    {
-        .name = "rope_bwd", .family = "rope_bwd",
-        .bind = {{"dy", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},
-                 {"table", GPU_READ, DTYPE_F32}, {"dx", GPU_ADD, DTYPE_F32}},
-        ROPE, .reference = rope_bwd_reference,
-    },
+    {.name = "rope_fwd", FWD, ANY},
+    {.name = "rope_fwd_vectors", FWD, VECTORS},
+    {.name = "rope_fwd_texel", FWD, TEXEL},
+    {.name = "rope_bwd", BWD, ANY},
+    {.name = "rope_bwd_vectors", BWD, VECTORS},
+    {.name = "rope_bwd_texel", BWD, TEXEL},
 };
 const size_t rows_rope_count = COUNT_OF(rows_rope);

@@ -1,8 +1,16 @@
-// Sums and maxima over a workgroup of THREADS (a power of two) invocations, as a tree in
-// shared memory: the order is fixed, so the same inputs give the same bits.
-// All invocations of the group must call them.
+// Sums and maxima over a workgroup of THREADS invocations, the same for all of them. All
+// invocations of the group must call them. The order is fixed, so the same inputs give the
+// same bits: a tree in shared memory (THREADS a power of two), or with ONE_SUBGROUP defined
+// the subgroup's own reduction, for rows whose workgroup is exactly one subgroup.
 #ifndef LIB_REDUCE_GLSL
 #define LIB_REDUCE_GLSL
+
+#ifdef ONE_SUBGROUP
+
+#define group_sum(value) subgroupAdd(value)
+#define group_max(value) subgroupMax(value)
+
+#else
 
 shared float reduce_scratch[THREADS];
 
@@ -34,4 +42,5 @@ float group_max(float value)
     return reduce_scratch[0];
 }
 
+#endif
 #endif

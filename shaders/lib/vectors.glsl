@@ -1,0 +1,16 @@
+// Inputs read four values at a time, as vec4 number i of the binding: from storage buffers, or
+// with TEXEL defined from texel buffers, which lavapipe reads several times faster.
+#ifndef LIB_VECTORS_GLSL
+#define LIB_VECTORS_GLSL
+
+#ifdef TEXEL
+#define VECTORS(slot, name) \
+    layout(set = 0, binding = slot, rgba32f) readonly uniform imageBuffer name##_vectors
+#define VECTOR_AT(name, i) imageLoad(name##_vectors, int(i))
+#else
+#define VECTORS(slot, name) \
+    layout(set = 0, binding = slot) readonly buffer name##Vectors { vec4 name##_vectors[]; }
+#define VECTOR_AT(name, i) name##_vectors[i]
+#endif
+
+#endif

@@ -1,0 +1,39 @@
+// rmsnorm_fwd for columns that are a multiple of 4.  One group per row; f32 sums.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#ifdef ONE_SUBGROUP
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
+#include "lib/common.glsl"
+#include "lib/vectors.glsl"
+#include "push/rmsnorm.push.h"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 64;
+#include "lib/reduce.glsl"
+
+VECTORS(0, x);
+VECTORS(1, w);
+layout(set = 0, binding = 2) writeonly buffer Y { vec4 y[]; };
+layout(set = 0, binding = 3) writeonly buffer Rstd { float rstd[]; };
+
+void main()
+{
+    uint row = GROUP_INDEX;
+    if (row >= push.rows)
+        return;
+    uint lane = gl_LocalInvocationID.x;
+    uint vectors = push.cols / 4;
+    uint base = row * vectors;
+    vec4 squares = vec4(0.0);
+    for (uint i = lane; i < vectors; i += THREADS) {
+        vec4 value = VECTOR_AT(x, base + i);
+        squares += value * value;
+    }
+    float sum = group_sum((squares.x + squares.y) + (squares.z + squares.w));
+    float scale = 1.0 / sqrt(sum / float(push.cols) + push.eps);
+    for (uint i = lane; i < vectors; i += THREADS)
+        y[base + i] = VECTOR_AT(x, base + i) * scale * VECTOR_AT(w, i);
+    if (lane == 0)
+        rstd[row] = scale;
+}
