@@ -18,8 +18,8 @@
 layout(local_size_x = 8) in;
 layout(constant_id = 0) const uint SPAN = 32;   // outputs on the broadcast side: 8, 16, 24, 32
 
-layout(set = 0, binding = 0, rgba32f) uniform readonly imageBuffer a;
-layout(set = 0, binding = 1, rgba32f) uniform readonly imageBuffer b;
+layout(set = 0, binding = 0, rgba32ui) uniform readonly uimageBuffer a;
+layout(set = 0, binding = 1, rgba32ui) uniform readonly uimageBuffer b;
 layout(set = 0, binding = 2) buffer C { vec4 c[]; };
 
 // The "wide" operand gives each lane four entries of its own (32 in all), the "shared" one SPAN
@@ -38,8 +38,8 @@ layout(set = 0, binding = 2) buffer C { vec4 c[]; };
 #ifdef LANES_M
 #define WIDE(what) a_##what
 #define SHARED(what) b_##what
-#define WIDE_AT(i) imageLoad(a, int(i))
-#define SHARED_AT(i) imageLoad(b, int(i))
+#define WIDE_AT(i) uintBitsToFloat(imageLoad(a, int(i)))
+#define SHARED_AT(i) uintBitsToFloat(imageLoad(b, int(i)))
 #define WIDE_COUNT push.m
 #define SHARED_COUNT push.n
 #define WIDE_KMAJOR A_KMAJOR
@@ -47,8 +47,8 @@ layout(set = 0, binding = 2) buffer C { vec4 c[]; };
 #else
 #define WIDE(what) b_##what
 #define SHARED(what) a_##what
-#define WIDE_AT(i) imageLoad(b, int(i))
-#define SHARED_AT(i) imageLoad(a, int(i))
+#define WIDE_AT(i) uintBitsToFloat(imageLoad(b, int(i)))
+#define SHARED_AT(i) uintBitsToFloat(imageLoad(a, int(i)))
 #define WIDE_COUNT push.n
 #define SHARED_COUNT push.m
 #define WIDE_KMAJOR B_KMAJOR

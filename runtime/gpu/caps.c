@@ -23,7 +23,7 @@ static uint32_t snapshot_bits(const GpuSnapshot *s)
         {s->coopmat && s->memory_model && s->f16 && s->storage16 && s->shape_count, GPU_CAP_COOPMAT},
         {s->timestamp_bits && s->timestamp_nanoseconds > 0, GPU_CAP_TIMESTAMPS},
         {s->memory_budget, GPU_CAP_MEMORY_BUDGET},
-        /* views of four floats; that storage texel format is mandatory */
+        /* views of four words; that storage texel format is mandatory */
         {s->texel_elements * 16ull >= s->storage_range, GPU_CAP_TEXEL},
     };
     uint32_t bits = 0;

@@ -30,12 +30,12 @@ static tmb_status add_pool(Gpu *gpu, Frame *frame)
 static tmb_status add_view(Gpu *gpu, Frame *frame, const GpuSlice *slice, VkBufferView *out)
 {
     if (slice->bytes < 16)
-        return fail(TMB_FAILED, "a texel binding of %s covers less than four floats",
+        return fail(TMB_FAILED, "a texel binding of %s covers less than four words",
                     slice->buffer->label);
     const VkBufferViewCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
         .buffer = slice->buffer->handle,
-        .format = VK_FORMAT_R32G32B32A32_SFLOAT,
+        .format = VK_FORMAT_R32G32B32A32_UINT,
         .offset = slice->offset,
         .range = slice->bytes / 16 * 16,
     };

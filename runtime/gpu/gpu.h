@@ -126,8 +126,8 @@ typedef struct GpuPipelineInfo {
     size_t spirv_bytes;
     GpuAccess access[GPU_MAX_BIND];/* set 0, bindings 0…bind_count-1, storage buffers */
     uint32_t bind_count;
-    uint32_t texels;               /* bit i: binding i is an imageBuffer of rgba32f, not a storage
-                                    * buffer; its slice counts in whole groups of four floats */
+    uint32_t texels;               /* bit i: binding i is a uimageBuffer of rgba32ui, not a storage
+                                    * buffer; of its slice only whole groups of four words exist */
     uint32_t push_bytes;
     uint32_t spec[GPU_MAX_SPEC];   /* 32-bit specialisation constants, ids 0…spec_count-1 */
     uint32_t spec_count;

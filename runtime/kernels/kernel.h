@@ -42,7 +42,7 @@ typedef struct KernelRow {
     uint32_t needs;          /* GPU_CAP_… */
     uint32_t rank;           /* smaller is tried first among usable rows of a family */
     uint32_t subgroup_size;  /* subgroups must be of this size by nature; 0: any */
-    uint32_t texels;         /* bit i: binding i is an imageBuffer of rgba32f (GpuPipelineInfo) */
+    uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];
     uint32_t spec_count;

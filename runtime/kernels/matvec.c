@@ -37,6 +37,21 @@ static bool matvec_suits(const void *push)
     return ((const MatvecPush *)push)->rows <= 16;
 }
 
+/* Rows for CPU drivers read four words at a time: the last words of w must be a full four. */
+static bool in_fours(Dtype dtype, const MatvecPush *p)
+{
+    return p->rows && p->rows <= 16 && p->k % 32 == 0 && p->x_stride % 4 == 0 &&
+           dtype_bytes(dtype, (uint64_t)p->n * p->k) % 16 == 0;
+}
+
+static void cpu_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    uint32_t per_group = tuning->spec[0] * 8;
+    kernel_fold(((uint64_t)((const MatvecPush *)push)->n + per_group - 1) / per_group, groups);
+}
+
+static const KernelTuning cpu_tunings[] = {{{2, 16}}, {{1, 16}}, {{4, 16}}};
+
 static void matvec(Dtype dtype, const void *push, double *const bind[])
 {
     const MatvecPush *p = push;
@@ -63,16 +78,16 @@ static void matvec(Dtype dtype, const void *push, double *const bind[])
 #define DENSE(ROWS, N, K) \
     &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = K, .y_stride = N}
 #define LOOSE(ROWS, N, K)                                                             \
-    &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 5,            \
+    &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 8,            \
                         .y_stride = (N) + 20, .accumulate = 1, .first_row = 13}
 
 static const KernelCase plain_cases[] = {
     {.name = "smallest", .push = DENSE(1, 1, 1)},
     {.name = "ragged", .push = LOOSE(3, 67, 45)},
-    {.name = "strided", .push = LOOSE(5, 75, 96)},
+    {.name = "strided", .push = LOOSE(5, 72, 96)},
     {.name = "smollm2", .push = DENSE(1, 576, 576)},
     {.name = "batched", .push = DENSE(8, 192, 576)},
-    {.name = "most", .push = LOOSE(16, 130, 64)},
+    {.name = "most", .push = LOOSE(16, 136, 64)},
 };
 
 #define MATVEC_COMMON(TYPE, LOWER)                                                    \
@@ -83,6 +98,10 @@ static const KernelCase plain_cases[] = {
     static void LOWER##_reference(const void *push, double *const bind[])             \
     {                                                                                 \
         matvec(DTYPE_##TYPE, push, bind);                                             \
+    }                                                                                 \
+    static bool LOWER##_in_fours(const void *push)                                    \
+    {                                                                                 \
+        return in_fours(DTYPE_##TYPE, push);                                          \
     }
 /* The block is 32 values for these, 256 for the K types. */
 #define MATVEC_BLOCKS(TYPE, LOWER, BLOCK)                                             \
@@ -98,12 +117,12 @@ static const KernelCase plain_cases[] = {
     static const KernelCase LOWER##_cases[] = {                                       \
         {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = LOWER##_input},     \
         {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = LOWER##_input},  \
-        {.name = "strided", .push = LOOSE(5, 75, BLOCK), .input = LOWER##_input},     \
+        {.name = "strided", .push = LOOSE(5, 88, BLOCK), .input = LOWER##_input},     \
         {.name = "smollm2", .push = DENSE(1, 576, BLOCK == 32 ? 576 : 512),           \
          .input = LOWER##_input},                                                     \
         {.name = "batched", .push = DENSE(8, 192, BLOCK == 32 ? 1536 : 1024),         \
          .input = LOWER##_input},                                                     \
-        {.name = "most", .push = LOOSE(16, 130, BLOCK * 2), .input = LOWER##_input},  \
+        {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = LOWER##_input},  \
     };
 
 MATVEC_COMMON(F32, f32)
@@ -116,36 +135,53 @@ MATVEC_BLOCKS(Q5_0, q5_0, 32)
 MATVEC_BLOCKS(Q4_K, q4_k, 256)
 MATVEC_BLOCKS(Q6_K, q6_k, 256)
 
-#define MATVEC_ROW(TYPE, LOWER, CASES)                                                \
+#define COMMON_FIELDS(TYPE, LOWER, CASES)                                             \
+    .family = "matvec",                                                               \
+    .push_bytes = sizeof(MatvecPush),                                                 \
+    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_##TYPE},               \
+             {"y", GPU_ADD, DTYPE_F32}},                                              \
+    .spec_count = 2,                                                                  \
+    .specialise = matvec_specialise,                                                  \
+    .extent = LOWER##_extent,                                                         \
+    .flops = matvec_flops,                                                            \
+    .reference = LOWER##_reference,                                                   \
+    .cases = CASES,                                                                   \
+    .case_count = COUNT_OF(CASES),                                                    \
+    .tolerance = 1e-5
+
+/* x and w are texel buffers for the CPU's row */
+#define MATVEC_ROWS(TYPE, LOWER, CASES)                                               \
+    {                                                                                 \
+        .name = "matvec_" #LOWER "_cpu",                                              \
+        .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,                      \
+        .subgroup_size = 8,                                                           \
+        .texels = 3,                                                                  \
+        .rank = 10,                                                                   \
+        .tuning = {{2, 16}},                                                          \
+        .tunings = cpu_tunings,                                                       \
+        .tuning_count = COUNT_OF(cpu_tunings),                                        \
+        .suits = LOWER##_in_fours,                                                    \
+        .grid = cpu_grid,                                                             \
+        COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
+    },                                                                                \
     {                                                                                 \
         .name = "matvec_" #LOWER,                                                     \
-        .family = "matvec",                                                           \
         .rank = 50,                                                                   \
-        .push_bytes = sizeof(MatvecPush),                                             \
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_##TYPE},           \
-                 {"y", GPU_ADD, DTYPE_F32}},                                          \
-        .spec_count = 2,                                                              \
         .tuning = {{64, 16}},                                                         \
         .suits = matvec_suits,                                                        \
-        .specialise = matvec_specialise,                                              \
-        .extent = LOWER##_extent,                                                     \
         .grid = matvec_grid,                                                          \
-        .flops = matvec_flops,                                                        \
-        .reference = LOWER##_reference,                                               \
-        .cases = CASES,                                                               \
-        .case_count = COUNT_OF(CASES),                                                \
-        .tolerance = 1e-5,                                                            \
+        COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
     }
 
 const KernelRow rows_matvec[] = {
-    MATVEC_ROW(F32, f32, plain_cases),
-    MATVEC_ROW(F16, f16, plain_cases),
-    MATVEC_ROW(BF16, bf16, plain_cases),
-    MATVEC_ROW(Q8_0, q8_0, q8_0_cases),
-    MATVEC_ROW(Q4_0, q4_0, q4_0_cases),
-    MATVEC_ROW(Q4_1, q4_1, q4_1_cases),
-    MATVEC_ROW(Q5_0, q5_0, q5_0_cases),
-    MATVEC_ROW(Q4_K, q4_k, q4_k_cases),
-    MATVEC_ROW(Q6_K, q6_k, q6_k_cases),
+    MATVEC_ROWS(F32, f32, plain_cases),
+    MATVEC_ROWS(F16, f16, plain_cases),
+    MATVEC_ROWS(BF16, bf16, plain_cases),
+    MATVEC_ROWS(Q8_0, q8_0, q8_0_cases),
+    MATVEC_ROWS(Q4_0, q4_0, q4_0_cases),
+    MATVEC_ROWS(Q4_1, q4_1, q4_1_cases),
+    MATVEC_ROWS(Q5_0, q5_0, q5_0_cases),
+    MATVEC_ROWS(Q4_K, q4_k, q4_k_cases),
+    MATVEC_ROWS(Q6_K, q6_k, q6_k_cases),
 };
 const size_t rows_matvec_count = COUNT_OF(rows_matvec);
