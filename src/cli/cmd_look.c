@@ -42,26 +42,25 @@ static cJSON *device_json(const tmb_device_info *info)
 tmb_status cmd_devices(const CliArgs *args)
 {
     tmb_device_info *list = NULL;
+    tmb_device *device = NULL;
     size_t count = 0;
     TRY(tmb_device_list(&list, &count));
-    if (args->json) {
+    /* opened before anything is printed: a wrong --caps or --device prints nothing else */
+    CliArgs quiet = {.device = args->device, .caps = args->caps, .vram = args->vram, .quiet = true};
+    tmb_status status = cli_open(&quiet, NULL, &device);
+    if (status == TMB_OK && args->json) {
         cJSON *rows = cJSON_CreateArray();
         for (size_t i = 0; i < count; i++)
             cJSON_AddItemToArray(rows, device_json(&list[i]));
         cli_print_json(rows);
-    } else {
+    } else if (status == TMB_OK) {
         for (size_t i = 0; i < count; i++)
             print_device(i, &list[i]);
+        printf("\nTimbre would use %s\n", tmb_device_why(device));
     }
-    free(list);
-    if (args->json)
-        return TMB_OK;
-    tmb_device *device = NULL;
-    TRY(cli_open(&(CliArgs){.device = args->device, .caps = args->caps, .vram = args->vram, .quiet = true},
-                 NULL, &device));
-    printf("\nTimbre would use %s\n", tmb_device_why(device));
     tmb_device_close(&device);
-    return TMB_OK;
+    free(list);
+    return status;
 }
 
 tmb_status cmd_inspect(const CliArgs *args)
