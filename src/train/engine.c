@@ -142,10 +142,10 @@ static tmb_status set_up(Engine *engine)
     const EngineFit *fit = &engine->fit;
     TRY(choose_level(engine));
     if (!fit->fits)
-        return fail(TMB_OUT_OF_DEVICE, "this needs %.2f GiB of device memory (%.2f for work), "
-                    "%.2f are free; try --row-tokens %u",
-                    (double)fit->totals.total / 0x1p30, (double)fit->totals.work / 0x1p30,
-                    (double)fit->available / 0x1p30, engine->params.row_tokens / 2);
+        return fail(TMB_OUT_OF_DEVICE, "this needs %.1f MB of device memory (%.1f for work), "
+                    "%.1f are free; try --row-tokens %u or a larger --vram",
+                    (double)fit->totals.total * 1e-6, (double)fit->totals.work * 1e-6,
+                    (double)fit->available * 1e-6, engine->params.row_tokens / 2);
     TRY(store_create(engine->params.gpu, engine->planned, engine->planned_count,
                      &engine->store));
     TRY(model_upload(engine->params.model, engine->store));
