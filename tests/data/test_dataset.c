@@ -232,6 +232,10 @@ static void test_plain_text(Test *test, const Setting *setting)
     CHECK(test, tokens.count == 5 && !tokens.supervised[0] && tokens.supervised[1]);
     CHECK(test, tokens.ids[3] == 255 && tokens.supervised[4]);
     tokens_finish(&tokens);
+    CHECK_OK(test, os_write_file(setting->file, "a\0\xff\xfe" "b", 5));
+    CHECK_OK(test, text_encode_file(setting->tokenizer, setting->file, false, false, &tokens));
+    CHECK(test, tokens.count == 5 && tokens.ids[1] == 0 && tokens.ids[3] == 0xfe);
+    tokens_finish(&tokens);
     CHECK_OK(test, os_write_file(setting->file, "a", 1));
     CHECK_STATUS(test, TMB_BAD_INPUT,
                  text_encode_file(setting->tokenizer, setting->file, false, false, &tokens));
