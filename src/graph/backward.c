@@ -34,15 +34,24 @@ static void scale_into(Graph *graph, Tensor *x, Tensor *y, uint32_t accumulate,
     node_patch_rows(node, offsetof(ScalePush, count), x, (uint32_t)x->cols);
 }
 
-/* Gradient memory shared by two tensors may be written once the other one's producer
- * has been walked, as nobody reads it any more; before that it is copied. */
-static void part_from_sharer(Graph *graph, Tensor *tensor)
+/* Somebody else's gradient lies in this memory and is still to be read: its producer has
+ * not been walked, or it is a result (a leaf's), or the seed. */
+static bool still_read(const Graph *graph, const Tensor *tensor)
 {
-    Tensor *other = tensor->grad_sharer;
-    if (!other)
-        return;
-    tensor->grad_sharer = other->grad_sharer = NULL;
-    if (other->producer > graph->walking)
+    if (tensor->grad->life != LIFE_WORK)
+        return true;
+    for (uint32_t i = 0; i < graph->tensor_count; i++) {
+        const Tensor *other = graph->tensors[i];
+        if (other != tensor && other->grad == tensor->grad && other->producer <= graph->walking)
+            return true;
+    }
+    return false;
+}
+
+/* Before a gradient is added to in place. */
+static void own_gradient(Graph *graph, Tensor *tensor)
+{
+    if (!still_read(graph, tensor))
         return;
     Tensor *copy = graph_work(graph, tensor->rows, tensor->cols, tensor->live, tensor->name,
                               "grad_copy");
@@ -59,7 +68,7 @@ Tensor *graph_grad_to(Graph *graph, Tensor *tensor, uint32_t *accumulate)
     }
     *accumulate = tensor->grad != NULL;
     if (tensor->grad)
-        part_from_sharer(graph, tensor);
+        own_gradient(graph, tensor);
     else
         tensor->grad = graph_work(graph, tensor->rows, tensor->cols, tensor->live,
                                   tensor->name, "grad");
@@ -70,23 +79,17 @@ Tensor *graph_grad_to(Graph *graph, Tensor *tensor, uint32_t *accumulate)
  * why the residual stream's gradient runs through all layers in one buffer. */
 void graph_grad_sum(Graph *graph, Tensor *a, Tensor *b, Tensor *dy)
 {
-    Tensor *terms[2] = {a, b}, *sharers[2] = {NULL, NULL};
-    uint32_t sharing = 0;
+    Tensor *terms[2] = {a, b};
     for (uint32_t i = 0; i < 2; i++) {
         if (!terms[i]->needs_grad)
             continue;
         if (terms[i]->life != LIFE_PARAMETER && !terms[i]->grad) {
             terms[i]->grad = dy;
-            sharers[sharing++] = terms[i];
             continue;
         }
         uint32_t accumulate;
         Tensor *to = graph_grad_to(graph, terms[i], &accumulate);
         scale_into(graph, dy, to, accumulate, terms[i]->name);
-    }
-    if (sharing == 2) {
-        sharers[0]->grad_sharer = sharers[1];
-        sharers[1]->grad_sharer = sharers[0];
     }
 }
 

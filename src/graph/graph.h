@@ -64,7 +64,6 @@ struct Tensor {
     /* differentiation; private to graph.c */
     bool needs_grad;         /* a parameter, or computed from one */
     Tensor *grad;            /* NULL until the first gradient arrives */
-    Tensor *grad_sharer;     /* another tensor whose grad is the same memory */
     int32_t producer;        /* tape index, -1: leaf */
     Tensor *again;           /* the recomputed copy used by backward nodes */
     bool keep;               /* never recomputed (input of a layer) */

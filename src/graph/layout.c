@@ -46,7 +46,7 @@ static void add_shared(Layout *layout, const Tensor *tensor)
     layout->shared[layout->shared_count++] = (SharedTensor){.tensor = tensor, .bytes = bytes};
 }
 
-static void add_graph(Layout *layout, const PlannedGraph *planned)
+static void add_graph(Layout *layout, const PlannedGraph *planned, uint32_t index)
 {
     for (uint32_t i = 0; i < planned->graph->tensor_count; i++) {
         const Tensor *tensor = planned->graph->tensors[i];
@@ -68,8 +68,7 @@ static void add_graph(Layout *layout, const PlannedGraph *planned)
     }
     for (uint32_t b = 0; b < planned->plan->block_count; b++)
         size_raise(&layout->blocks[LIFE_WORK], b, planned->plan->block_bytes[b]);
-    if (planned->plan->io_bytes)
-        size_raise(&layout->blocks[LIFE_INPUT], 0, planned->plan->io_bytes);
+    size_raise(&layout->blocks[LIFE_INPUT], index, planned->plan->io_bytes);
 }
 
 /* Weights and caches fill blocks one after another. */
@@ -100,7 +99,7 @@ tmb_status layout_create(const PlannedGraph *graphs, uint32_t count, uint64_t bl
 {
     Layout *layout = MEM_NEW(Layout);
     for (uint32_t g = 0; g < count; g++)
-        add_graph(layout, &graphs[g]);
+        add_graph(layout, &graphs[g], g);
     tmb_status status = pack_shared(layout, block_limit);
     if (status != TMB_OK)
         layout_destroy(&layout);

@@ -22,7 +22,8 @@ typedef struct Layout {
     SharedTensor *shared;
     uint32_t shared_count, shared_capacity;
     /* Allocations by life. WEIGHT, CACHE, WORK: blocks; PARAMETER, GRADIENT, MOMENT1 and
-     * MOMENT2: one for each chunk; INPUT: one for inputs and outputs; OUTPUT: none. */
+     * MOMENT2: one for each chunk; INPUT: one a graph for its inputs and outputs; OUTPUT:
+     * none. */
     Sizes blocks[LIFE_COUNT];
 } Layout;
 

@@ -36,7 +36,8 @@ typedef struct PlannedGraph {
 } PlannedGraph;
 
 /* Bytes of device memory by lifetime for programs that share everything shareable:
- * equal names once, the largest WORK arena once. Exactly what store_create allocates. */
+ * equal names once, the largest WORK arena once,
+ * inputs and outputs of each. Exactly what store_create allocates. */
 typedef struct PlanTotals {
     uint64_t weights, parameters, gradients, moments, cache, work, io, total;
 } PlanTotals;

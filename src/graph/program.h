@@ -12,8 +12,8 @@
 typedef struct Store Store;
 
 /* Allocates the weights, parameters, gradients, moments and caches that the graphs
- * name (each once), one WORK arena and one io area large enough for any of them: the
- * bytes of plan_totals. Gradients and moments exist when a graph uses them; all
+ * name (each once), one WORK arena large enough for any of them, and inputs and outputs
+ * for each: the bytes of plan_totals. Gradients and moments exist when a graph uses them; all
  * regions start as zero, weights undefined. The Gpu must outlive the Store. */
 TMB_MUST_USE tmb_status store_create(Gpu *gpu, const PlannedGraph *graphs, uint32_t count,
                                      Store **out);
@@ -54,8 +54,8 @@ TMB_MUST_USE tmb_status program_write(Program *program, const char *name, const 
                                       uint64_t bytes);
 /* Appends all dispatches to the device's stream; does not wait for them. */
 TMB_MUST_USE tmb_status program_run(Program *program, const Values *values);
-/* Waits, then reads the first `bytes` bytes of an OUTPUT tensor of the last run. Valid
- * until another Program of the same Store runs. */
+/* Waits, then reads the first `bytes` bytes of an OUTPUT tensor of this program's
+ * last run. */
 TMB_MUST_USE tmb_status program_read(Program *program, const char *name, void *data,
                                      uint64_t bytes);
 /* Waits, then reads any tensor of the graph as the last run left it (tests; WORK

@@ -8,6 +8,8 @@ struct Store {
     Gpu *gpu;
     Layout *layout;
     GpuBuffer **buffers[LIFE_COUNT];   /* as layout->blocks */
+    const Plan **plans;                /* of the graphs, in the order of their io areas */
+    uint32_t plan_count;
 };
 
 static const char *const life_labels[LIFE_COUNT] = {
@@ -22,6 +24,8 @@ static tmb_status allocate(Store *store)
         const Sizes *sizes = &store->layout->blocks[life];
         store->buffers[life] = MEM_NEW_ARRAY(GpuBuffer *, sizes->count + 1);
         for (uint32_t i = 0; i < sizes->count; i++) {
+            if (!sizes->bytes[i])
+                continue;   /* a graph without inputs and outputs */
             GpuBuffer **buffer = &store->buffers[life][i];
             TRY(gpu_buffer_create(store->gpu, sizes->bytes[i], GPU_HEAP_DEVICE,
                                   life_labels[life], buffer));
@@ -37,6 +41,9 @@ tmb_status store_create(Gpu *gpu, const PlannedGraph *graphs, uint32_t count, St
 {
     Store *store = MEM_NEW(Store);
     store->gpu = gpu;
+    store->plans = MEM_NEW_ARRAY(const Plan *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        store->plans[store->plan_count++] = graphs[i].plan;
     tmb_status status = layout_create(graphs, count, gpu_caps(gpu)->block_bytes, &store->layout);
     if (status == TMB_OK)
         status = allocate(store);
@@ -56,6 +63,7 @@ void store_destroy(Store **store)
         free((*store)->buffers[life]);
     }
     layout_destroy(&(*store)->layout);
+    free((*store)->plans);
     free(*store);
     *store = NULL;
 }
@@ -163,6 +171,8 @@ tmb_status store_slice(const Store *store, const Plan *plan, const View *view, G
         offset = slot->offset;
         break;
     case LIFE_INPUT:
+        while (block < store->plan_count && store->plans[block] != plan)
+            block++;
         offset = slot->offset;
         break;
     default:

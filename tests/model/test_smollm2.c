@@ -60,8 +60,9 @@ static double worst_of(Machine *m, char *top)
 static void check_file(Machine *m, char *text)
 {
     uint32_t tokens[MOST_TOKENS];
+    char *at;
     for (text = strstr(text, "prompt "); text; text = strstr(text, "prompt ")) {
-        char *at = text + 7;
+        at = text + 7;
         uint32_t count = (uint32_t)strtoul(at, &at, 10);
         if (!CHECK(m->test, count > 1 && count <= MOST_TOKENS))
             return;
