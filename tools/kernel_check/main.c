@@ -335,6 +335,9 @@ static int run(Options *options)
     options->many_devices = devices.count > 1;
     if (status == TMB_OK)
         status = check_all(&session);
+    if (status == TMB_OK && !report.total.passed && !report.total.failed && !report.total.skipped)
+        status = fail(TMB_USAGE, "no kernel and case match --kernel '%s' --case '%s'; see --list",
+                      options->kernel, options->case_name);
     close_devices(&devices);
     free(session.shader_words);
     if (status != TMB_OK) {
