@@ -86,6 +86,11 @@ void os_interrupt_install(void)
     SetConsoleCtrlHandler(on_interrupt, TRUE);
 }
 
+void os_interrupt(void)
+{
+    InterlockedExchange(&interrupted, 1);
+}
+
 bool os_interrupted(void)
 {
     return interrupted != 0;
