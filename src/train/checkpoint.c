@@ -20,52 +20,85 @@ static_assert(sizeof(CheckpointSection) == 128, "one layout everywhere");
 
 /* ---- writing ------------------------------------------------------------ */
 
-static tmb_status put(OsReplace *file, Sha256 *hash, const void *data, size_t bytes)
+/* Gathers small pieces: one write for a thousand small tensors. */
+typedef struct Writer {
+    OsReplace *file;
+    Sha256 hash;
+    size_t held;
+    unsigned char piece[PIECE_BYTES];
+} Writer;
+
+static tmb_status flush(Writer *writer)
 {
-    sha256_update(hash, data, bytes);
-    return os_replace_write(file, data, bytes);
+    if (!writer->held)
+        return TMB_OK;
+    size_t bytes = writer->held;
+    writer->held = 0;
+    return os_replace_write(writer->file, writer->piece, bytes);
 }
 
-static tmb_status put_section(OsReplace *file, Sha256 *hash, const CheckpointSection *section,
-                              size_t index, CheckpointRead read, void *user, void *piece)
+static tmb_status put(Writer *writer, const void *data, size_t bytes)
+{
+    sha256_update(&writer->hash, data, bytes);
+    while (bytes) {
+        size_t room = sizeof writer->piece - writer->held;
+        size_t take = bytes < room ? bytes : room;
+        memcpy(writer->piece + writer->held, data, take);
+        writer->held += take;
+        data = (const char *)data + take;
+        bytes -= take;
+        if (writer->held == sizeof writer->piece)
+            TRY(flush(writer));
+    }
+    return TMB_OK;
+}
+
+static tmb_status put_section(Writer *writer, const CheckpointSection *section, size_t index,
+                              CheckpointRead read, void *user, void *piece)
 {
     for (uint64_t at = 0; at < section->bytes; at += PIECE_BYTES) {
         uint64_t bytes = section->bytes - at < PIECE_BYTES ? section->bytes - at : PIECE_BYTES;
         TRY(read(user, index, at, piece, bytes));
-        TRY(put(file, hash, piece, (size_t)bytes));
+        TRY(put(writer, piece, (size_t)bytes));
     }
     return TMB_OK;
+}
+
+static tmb_status put_all(Writer *writer, const CheckpointState *state,
+                          const CheckpointSection *sections, size_t count, CheckpointRead read,
+                          void *user)
+{
+    uint64_t section_count = count;
+    unsigned char digest[SHA256_BYTES];
+    TRY(put(writer, magic, sizeof magic));
+    TRY(put(writer, state, sizeof *state));
+    TRY(put(writer, &section_count, sizeof section_count));
+    TRY(put(writer, sections, count * sizeof *sections));
+    void *piece = mem_new(PIECE_BYTES, 1);
+    tmb_status status = TMB_OK;
+    for (size_t i = 0; !status && i < count; i++)
+        status = put_section(writer, &sections[i], i, read, user, piece);
+    free(piece);
+    TRY(status);
+    Sha256 hash = writer->hash;
+    sha256_final(&hash, digest);
+    TRY(put(writer, digest, sizeof digest));
+    return flush(writer);
 }
 
 tmb_status checkpoint_write(const char *path, const CheckpointState *state,
                             const CheckpointSection *sections, size_t count,
                             CheckpointRead read, void *user)
 {
-    OsReplace *file = NULL;
-    void *piece = mem_new(PIECE_BYTES, 1);
-    uint64_t section_count = count;
-    unsigned char digest[SHA256_BYTES];
-    Sha256 hash;
-    sha256_init(&hash);
-
-    tmb_status status = os_replace_begin(path, &file);
+    Writer *writer = MEM_NEW(Writer);
+    sha256_init(&writer->hash);
+    tmb_status status = os_replace_begin(path, &writer->file);
     if (!status)
-        status = put(file, &hash, magic, sizeof magic);
+        status = put_all(writer, state, sections, count, read, user);
     if (!status)
-        status = put(file, &hash, state, sizeof *state);
-    if (!status)
-        status = put(file, &hash, &section_count, sizeof section_count);
-    if (!status)
-        status = put(file, &hash, sections, count * sizeof *sections);
-    for (size_t i = 0; !status && i < count; i++)
-        status = put_section(file, &hash, &sections[i], i, read, user, piece);
-    sha256_final(&hash, digest);
-    if (!status)
-        status = os_replace_write(file, digest, sizeof digest);
-    if (!status)
-        status = os_replace_commit(&file);
-    os_replace_abort(&file);
-    free(piece);
+        status = os_replace_commit(&writer->file);
+    os_replace_abort(&writer->file);
+    free(writer);
     return status;
 }
 
