@@ -111,12 +111,19 @@ static int contains(const char *text, const char *name)
     return 0;
 }
 
-static int names_fitting(const Letter *letter, const char *reply)
+/* Names one of the fitting options, in any spelling that the catalogue accepts. */
+static int names_fitting(const cJSON *catalogue, const Letter *letter, const char *reply)
 {
-    const cJSON *name;
+    const cJSON *name, *option, *alias;
     cJSON_ArrayForEach(name, letter->fits)
-        if (contains(reply, cJSON_GetStringValue(name)))
-            return 1;
+    cJSON_ArrayForEach(option, cJSON_GetObjectItem(catalogue, "options"))
+    {
+        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(option, "name")), cJSON_GetStringValue(name)))
+            continue;
+        cJSON_ArrayForEach(alias, cJSON_GetObjectItem(option, "aliases"))
+            if (contains(reply, cJSON_GetStringValue(alias)))
+                return 1;
+    }
     return 0;
 }
 
@@ -160,7 +167,7 @@ static double distinct_grams(const tmb_reply *replies, unsigned count)
 }
 
 static void measure_replies(tmb_device *device, tmb_model *model, const Setting *setting,
-                            const Letter *letters, Figures *out)
+                            const cJSON *catalogue, const Letter *letters, Figures *out)
 {
     static tmb_message messages[MAX_LETTERS][2];
     static tmb_conversation conversations[MAX_LETTERS];
@@ -179,7 +186,7 @@ static void measure_replies(tmb_device *device, tmb_model *model, const Setting 
     need(tmb_generate(generator, conversations, out->letters,
                       &(tmb_sampling){.max_tokens = MAX_REPLY_TOKENS}, replies));
     for (unsigned i = 0; i < out->letters; i++) {
-        out->fitting += (unsigned)names_fitting(&letters[i], replies[i].text);
+        out->fitting += (unsigned)names_fitting(catalogue, &letters[i], replies[i].text);
         out->ended += replies[i].ended != 0;
     }
     out->distinct = distinct_grams(replies, out->letters);
@@ -236,6 +243,7 @@ int main(int argc, char **argv)
     unsigned count = read_letters(folder, letters);
     if (!count)
         stop("heldout.jsonl is empty");
+    const cJSON *catalogue = cJSON_Parse(read_text(folder, "catalogue.json"));
     const Setting settings[] = {
         {"base", NULL, NULL},
         {"base with prompt", NULL, read_text(folder, "voice-prompt.txt")},
@@ -252,7 +260,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         Figures figures = {.letters = count};
         measure_likelihood(device, model, &settings[i], folder, &figures);
-        measure_replies(device, model, &settings[i], letters, &figures);
+        measure_replies(device, model, &settings[i], catalogue, letters, &figures);
         if (i == 0)
             base = figures;
         print_row(&settings[i], &figures, &base);
