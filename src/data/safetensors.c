@@ -21,7 +21,9 @@ struct Safetensors {
     SafeTensor *tensors;
     size_t count;
     ByteMap index;
-    Arena arena;                 /* names */
+    SafeNote *notes;             /* __metadata__ */
+    size_t note_count;
+    Arena arena;                 /* names and notes */
 };
 
 static const struct {
@@ -125,6 +127,19 @@ static tmb_status check_overlap(const Safetensors *file)
     return status;
 }
 
+/* Entries that are no text are passed over: nothing depends on them. */
+static void read_notes(Safetensors *file, const cJSON *metadata)
+{
+    const cJSON *item;
+    file->notes = arena_new(&file->arena, (size_t)cJSON_GetArraySize(metadata) + 1,
+                            sizeof *file->notes);
+    cJSON_ArrayForEach(item, metadata)
+        if (cJSON_IsString(item) && item->string)
+            file->notes[file->note_count++] = (SafeNote){
+                arena_string(&file->arena, item->string),
+                arena_string(&file->arena, item->valuestring)};
+}
+
 static tmb_status read_header(Safetensors *file, const cJSON *header, uint64_t start)
 {
     const cJSON *item;
@@ -137,7 +152,9 @@ static tmb_status read_header(Safetensors *file, const cJSON *header, uint64_t s
         return fail(TMB_OUT_OF_HOST, "%s: no memory for %zu tensors", file->path, count);
     TRY(bytemap_init(&file->index, count));
     cJSON_ArrayForEach(item, header) {
-        if (strcmp(item->string, "__metadata__") != 0)
+        if (strcmp(item->string, "__metadata__") == 0)
+            read_notes(file, item);
+        else
             TRY(read_tensor(file, item, start));
     }
     return check_overlap(file);
@@ -226,6 +243,14 @@ const SafeTensor *safetensors_find(const Safetensors *file, const char *name)
     return found ? &file->tensors[index] : NULL;
 }
 
+const char *safetensors_note(const Safetensors *file, const char *key)
+{
+    for (size_t i = 0; i < file->note_count; i++)
+        if (!strcmp(file->notes[i].key, key))
+            return file->notes[i].text;
+    return "";
+}
+
 void safetensor_read(const SafeTensor *tensor, float *out)
 {
     if (tensor->dtype == DTYPE_F32) {
@@ -249,27 +274,44 @@ static uint64_t tensor_bytes(const SafeTensor *tensor)
     return dtype_bytes(tensor->dtype, values);
 }
 
+/* Appends the text as a JSON string. */
+static void quote(const char *text, Text *out)
+{
+    cJSON *string = cJSON_CreateString(text);
+    char *quoted = string ? cJSON_PrintUnformatted(string) : NULL;
+    assert(quoted);
+    text_print(out, "%s", quoted);
+    cJSON_free(quoted);
+    cJSON_Delete(string);
+}
+
 /* The JSON header, padded with spaces so that the data begins at a multiple of 8. */
-static void make_header(const SafeTensor *tensors, size_t count, Text *out)
+static void make_header(const SafeTensor *tensors, size_t count, const SafeNote *notes,
+                        size_t note_count, Text *out)
 {
     uint64_t at = 0;
-    text_print(out, "{\"__metadata__\":{\"format\":\"pt\"}");
+    text_print(out, "{\"__metadata__\":{\"format\":\"pt\"");
+    for (size_t i = 0; i < note_count; i++) {
+        text_print(out, ",");
+        quote(notes[i].key, out);
+        text_print(out, ":");
+        quote(notes[i].text, out);
+    }
+    text_print(out, "}");
     for (size_t i = 0; i < count; i++) {
-        cJSON *name = cJSON_CreateString(tensors[i].name);
-        char *quoted = name ? cJSON_PrintUnformatted(name) : NULL;
         uint64_t end = at + tensor_bytes(&tensors[i]);
         const char *type = NULL;
         for (size_t j = 0; j < COUNT_OF(types); j++)
             if (types[j].dtype == tensors[i].dtype)
                 type = types[j].name;
-        assert(quoted && type);
-        text_print(out, ",%s:{\"dtype\":\"%s\",\"shape\":[", quoted, type);
+        assert(type);
+        text_print(out, ",");
+        quote(tensors[i].name, out);
+        text_print(out, ":{\"dtype\":\"%s\",\"shape\":[", type);
         for (uint32_t j = 0; j < tensors[i].dims; j++)
             text_print(out, "%s%" PRIu64, j ? "," : "", tensors[i].shape[j]);
         text_print(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);
         at = end;
-        cJSON_free(quoted);
-        cJSON_Delete(name);
     }
     text_print(out, "}");
     while (out->bytes % 8)
@@ -278,11 +320,17 @@ static void make_header(const SafeTensor *tensors, size_t count, Text *out)
 
 tmb_status safetensors_save(const char *path, const SafeTensor *tensors, size_t count)
 {
+    return safetensors_save_notes(path, tensors, count, NULL, 0);
+}
+
+tmb_status safetensors_save_notes(const char *path, const SafeTensor *tensors, size_t count,
+                                  const SafeNote *notes, size_t note_count)
+{
     OsReplace *file = NULL;
     Text header = {0};
     unsigned char length[8];
     tmb_status status;
-    make_header(tensors, count, &header);
+    make_header(tensors, count, notes, note_count, &header);
     for (unsigned i = 0; i < 8; i++)
         length[i] = (unsigned char)((uint64_t)header.bytes >> 8 * i & 0xff);
     TRY_OR(done, status, os_replace_begin(path, &file));

@@ -33,6 +33,8 @@ void safetensors_close(Safetensors **file);
 size_t safetensors_count(const Safetensors *file);
 const SafeTensor *safetensors_tensor(const Safetensors *file, size_t index);
 const SafeTensor *safetensors_find(const Safetensors *file, const char *name);   /* NULL: none */
+/* The text under a key of the file's __metadata__, "" when there is none. */
+const char *safetensors_note(const Safetensors *file, const char *key);
 /* All values as f32 into out[values]. */
 void safetensor_read(const SafeTensor *tensor, float *out);
 
@@ -40,5 +42,12 @@ void safetensor_read(const SafeTensor *tensor, float *out);
  * dtype, dims, shape and data are used; names must differ. */
 TMB_MUST_USE tmb_status safetensors_save(const char *path, const SafeTensor *tensors,
                                          size_t count);
+/* The same with entries for __metadata__ besides its "format". */
+typedef struct SafeNote {
+    const char *key, *text;
+} SafeNote;
+TMB_MUST_USE tmb_status safetensors_save_notes(const char *path, const SafeTensor *tensors,
+                                               size_t count, const SafeNote *notes,
+                                               size_t note_count);
 
 #endif

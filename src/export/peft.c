@@ -7,7 +7,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "export/safetensors.h"
+#include "base/os.h"
+#include "data/safetensors.h"
 
 static const char prefix[] = "base_model.model.model.layers.";
 
@@ -94,12 +95,18 @@ static cJSON *config_json(const Adapter *adapter, const char *base_name)
 
 static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const SafeMatrix *)left)->name, ((const SafeMatrix *)right)->name);
+    return strcmp(((const SafeTensor *)left)->name, ((const SafeTensor *)right)->name);
+}
+
+static SafeTensor matrix(const char *name, uint64_t rows, uint64_t cols, const float *values)
+{
+    return (SafeTensor){.name = name, .dtype = DTYPE_F32, .dims = 2, .shape = {rows, cols, 1, 1},
+                        .data = (const unsigned char *)values};
 }
 
 /* Both matrices of a pair; names and moved rows live in the arena. */
 static tmb_status add_pair(const AdapterPair *pair, const Adapter *adapter,
-                           const ModelConfig *config, Arena *arena, SafeMatrix out[2])
+                           const ModelConfig *config, Arena *arena, SafeTensor out[2])
 {
     uint32_t layer;
     const struct Linear *linear = parse_gguf(pair->name, &layer);
@@ -113,10 +120,10 @@ static tmb_status add_pair(const AdapterPair *pair, const Adapter *adapter,
         b = arena_new(arena, (size_t)(pair->out * pair->rank), sizeof *b);
         move_rows(pair->b, b, pair, config->head_dim, true);
     }
-    out[0] = (SafeMatrix){arena_format(arena, "%s%u.%s.lora_A.weight", prefix, layer,
-                                       linear->peft), pair->rank, pair->in, pair->a};
-    out[1] = (SafeMatrix){arena_format(arena, "%s%u.%s.lora_B.weight", prefix, layer,
-                                       linear->peft), pair->out, pair->rank, b};
+    out[0] = matrix(arena_format(arena, "%s%u.%s.lora_A.weight", prefix, layer, linear->peft),
+                    pair->rank, pair->in, pair->a);
+    out[1] = matrix(arena_format(arena, "%s%u.%s.lora_B.weight", prefix, layer, linear->peft),
+                    pair->out, pair->rank, b);
     return TMB_OK;
 }
 
@@ -124,10 +131,9 @@ tmb_status peft_save(const Adapter *adapter, const ModelConfig *config, const ch
                      const char *folder)
 {
     Arena arena = {0};
-    const char *metadata[3][2] = {{"format", "pt"},
-                                  {"timbre.base_sha256", adapter->base_sha256},
-                                  {"timbre.architecture", adapter->architecture}};
-    SafeMatrix *matrices = MEM_NEW_ARRAY(SafeMatrix, 2 * (size_t)adapter->count);
+    const SafeNote notes[] = {{"timbre.base_sha256", adapter->base_sha256},
+                              {"timbre.architecture", adapter->architecture}};
+    SafeTensor *matrices = MEM_NEW_ARRAY(SafeTensor, 2 * (size_t)adapter->count);
     char *tensors = os_join(folder, "adapter_model.safetensors");
     char *settings = os_join(folder, "adapter_config.json");
     cJSON *json = config_json(adapter, base_name);
@@ -136,8 +142,8 @@ tmb_status peft_save(const Adapter *adapter, const ModelConfig *config, const ch
         status = add_pair(&adapter->pairs[i], adapter, config, &arena, &matrices[2 * i]);
     if (!status) {
         qsort(matrices, 2 * (size_t)adapter->count, sizeof *matrices, by_name);
-        status = safetensors_save(tensors, matrices, 2 * (size_t)adapter->count,
-                                  (const char *const (*)[2])metadata, COUNT_OF(metadata));
+        status = safetensors_save_notes(tensors, matrices, 2 * (size_t)adapter->count, notes,
+                                        COUNT_OF(notes));
     }
     if (!status)
         status = json_write_file(settings, json);
@@ -216,8 +222,24 @@ static const struct Linear *parse_peft(const char *name, uint32_t *layer)
     return NULL;
 }
 
+/* The values of a matrix, widened; NaN and infinities are refused. */
+static tmb_status read_values(const char *path, const SafeTensor *tensor, float *values)
+{
+    safetensor_read(tensor, values);
+    for (uint64_t i = 0; i < tensor->values; i++)
+        if (!isfinite(values[i]))
+            return fail(TMB_BAD_INPUT, "%s: tensor %s holds a value that is not finite", path,
+                        tensor->name);
+    return TMB_OK;
+}
+
+static bool is_matrix(const SafeTensor *tensor)
+{
+    return tensor->dims == 2 && tensor->shape[0] <= UINT32_MAX && tensor->shape[1] <= UINT32_MAX;
+}
+
 /* One A matrix with its partner. */
-static tmb_status read_pair(const SafeTensors *file, const SafeTensor *a,
+static tmb_status read_pair(const Safetensors *file, const char *path, const SafeTensor *a,
                             const ModelConfig *config, uint32_t rank, Adapter *adapter)
 {
     char name[160];
@@ -225,20 +247,20 @@ static tmb_status read_pair(const SafeTensors *file, const SafeTensor *a,
     const struct Linear *linear = parse_peft(a->name, &layer);
     if (!linear)
         return fail(TMB_UNSUPPORTED, "%s: tensor %s belongs to no linear of the Llama family",
-                    file->path, a->name);
+                    path, a->name);
     snprintf(name, sizeof name, "%s%u.%s.lora_B.weight", prefix, layer, linear->peft);
     const SafeTensor *b = safetensors_find(file, name);
-    if (!b || a->rows != rank || b->cols != rank ||
-        (linear->rotated && b->rows % config->head_dim))
-        return fail(TMB_BAD_INPUT, "%s: %s and %s do not make a pair of rank %u", file->path,
+    if (!b || !is_matrix(a) || !is_matrix(b) || a->shape[0] != rank || b->shape[1] != rank ||
+        (linear->rotated && b->shape[0] % config->head_dim))
+        return fail(TMB_BAD_INPUT, "%s: %s and %s do not make a pair of rank %u", path,
                     a->name, name, rank);
     AdapterPair *pair;
     snprintf(name, sizeof name, "blk.%u.%s.weight", layer, linear->gguf);
     if (adapter_find(adapter, name))
-        return fail(TMB_BAD_INPUT, "%s: two tensors for %s", file->path, name);
-    TRY(adapter_add(adapter, name, a->cols, b->rows, rank, &pair));
-    TRY(safetensors_values(file, a, pair->a));
-    TRY(safetensors_values(file, b, pair->b));
+        return fail(TMB_BAD_INPUT, "%s: two tensors for %s", path, name);
+    TRY(adapter_add(adapter, name, a->shape[1], b->shape[0], rank, &pair));
+    TRY(read_values(path, a, pair->a));
+    TRY(read_values(path, b, pair->b));
     if (!linear->rotated || !interleaved(config))
         return TMB_OK;
     float *moved = mem_try((size_t)(pair->out * rank), sizeof *moved);
@@ -253,19 +275,20 @@ static tmb_status read_pair(const SafeTensors *file, const SafeTensor *a,
 static tmb_status read_pairs(const char *path, const ModelConfig *config, uint32_t rank,
                              Adapter *adapter)
 {
-    SafeTensors *file;
+    Safetensors *file;
     TRY(safetensors_open(path, &file));
+    size_t count = safetensors_count(file);
     tmb_status status = TMB_OK;
-    for (size_t i = 0; !status && i < file->count; i++)
-        if (!strstr(file->tensors[i].name, ".lora_B."))
-            status = read_pair(file, &file->tensors[i], config, rank, adapter);
-    if (!status && (!adapter->count || 2 * (size_t)adapter->count != file->count))
-        status = fail(TMB_BAD_INPUT, "%s: %zu tensors, %u of them in pairs", path, file->count,
+    for (size_t i = 0; !status && i < count; i++)
+        if (!strstr(safetensors_tensor(file, i)->name, ".lora_B."))
+            status = read_pair(file, path, safetensors_tensor(file, i), config, rank, adapter);
+    if (!status && (!adapter->count || 2 * (size_t)adapter->count != count))
+        status = fail(TMB_BAD_INPUT, "%s: %zu tensors, %u of them in pairs", path, count,
                       2 * adapter->count);
     snprintf(adapter->base_sha256, sizeof adapter->base_sha256, "%s",
-             safetensors_metadata(file, "timbre.base_sha256"));
+             safetensors_note(file, "timbre.base_sha256"));
     snprintf(adapter->architecture, sizeof adapter->architecture, "%s",
-             safetensors_metadata(file, "timbre.architecture"));
+             safetensors_note(file, "timbre.architecture"));
     safetensors_close(&file);
     return status;
 }

@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "data/safetensors.h"
 #include "export/peft.h"
-#include "export/safetensors.h"
 
 static const char folder[] = "test_peft folder";
 static const char settings[] = "test_peft folder/adapter_config.json";
@@ -49,10 +49,10 @@ static Adapter *sample(void)
 
 static void names_and_rows(Test *test)
 {
-    SafeTensors *file;
+    Safetensors *file;
     REQUIRE_OK(test, safetensors_open(tensors, &file));
-    CHECK(test, file->count == 8);
-    CHECK_STRING(test, "pt", safetensors_metadata(file, "format"));
+    CHECK(test, safetensors_count(file) == 8);
+    CHECK_STRING(test, "pt", safetensors_note(file, "format"));
     const SafeTensor *a = safetensors_find(
         file, "base_model.model.model.layers.11.self_attn.k_proj.lora_A.weight");
     const SafeTensor *q = safetensors_find(
@@ -60,14 +60,14 @@ static void names_and_rows(Test *test)
     const SafeTensor *v = safetensors_find(
         file, "base_model.model.model.layers.0.self_attn.v_proj.lora_B.weight");
     REQUIRE(test, a && q && v);
-    CHECK(test, a->rows == 2 && a->cols == 5 && q->rows == 12 && q->cols == 2);
+    CHECK(test, a->shape[0] == 2 && a->shape[1] == 5 && q->shape[0] == 12 && q->shape[1] == 2);
     float got[24];
     /* rows of the GGUF behind rows 0 to 11 of a matrix of two heads of 6 */
     static const uint32_t order[12] = {0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11};
-    REQUIRE_OK(test, safetensors_values(file, q, got));
+    safetensor_read(q, got);
     for (uint32_t i = 0; i < 24; i++)
         CHECK(test, got[i] == b_value(0, order[i / 2], i % 2));
-    REQUIRE_OK(test, safetensors_values(file, v, got));
+    safetensor_read(v, got);
     for (uint32_t i = 0; i < 24; i++)
         CHECK(test, got[i] == b_value(1, i / 2, i % 2));
     safetensors_close(&file);
@@ -150,31 +150,6 @@ static void every_cut_is_refused(Test *test)
     free(bytes);
 }
 
-/* Headers that point outside the file, overflow or describe something else. */
-static void hostile_headers(Test *test)
-{
-    static const char *const headers[] = {
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[2,5],\"data_offsets\":[0,400]}}",
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[2,5],\"data_offsets\":[40,0]}}",
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[2,-5],\"data_offsets\":[0,40]}}",
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[4294967295,4294967295],\"data_offsets\":[0,4]}}",
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[10],\"data_offsets\":[0,40]}}",
-        "{\"x\":{\"dtype\":\"I8\",\"shape\":[2,5],\"data_offsets\":[0,10]}}",
-        "{\"x\":{\"shape\":[2,5],\"data_offsets\":[0,40]}}",
-        "{\"x\":7}", "[]", "{}{}",
-    };
-    SafeTensors *file;
-    for (size_t i = 0; i < COUNT_OF(headers); i++) {
-        char bytes[256] = {0};
-        size_t length = strlen(headers[i]);
-        bytes[0] = (char)length;
-        memcpy(bytes + 8, headers[i], length);
-        CHECK_OK(test, os_write_file(tensors, bytes, 8 + length + 40));
-        CHECK(test, safetensors_open(tensors, &file) != TMB_OK);
-        CHECK(test, !file);
-    }
-}
-
 int main(void)
 {
     Test test = {.name = "peft"};
@@ -185,7 +160,6 @@ int main(void)
     settings_as_peft_reads_them(&test);
     refused_settings(&test);
     every_cut_is_refused(&test);
-    hostile_headers(&test);
     CHECK_OK(&test, os_remove_tree(folder));
     return test_end(&test);
 }
