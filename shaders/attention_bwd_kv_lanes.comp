@@ -16,12 +16,12 @@ layout(constant_id = 1) const uint HEAD_DIM = 64;
 const uint VECS = HEAD_DIM / 4;
 const uint SLICES = (VECS + 7) / 8;
 
-layout(set = 0, binding = 0, rgba32f) readonly uniform imageBuffer q;
-layout(set = 0, binding = 1, rgba32f) readonly uniform imageBuffer k;
-layout(set = 0, binding = 2, rgba32f) readonly uniform imageBuffer v;
+layout(set = 0, binding = 0, rgba32ui) readonly uniform uimageBuffer q;
+layout(set = 0, binding = 1, rgba32ui) readonly uniform uimageBuffer k;
+layout(set = 0, binding = 2, rgba32ui) readonly uniform uimageBuffer v;
 layout(set = 0, binding = 3) readonly buffer Span { uvec2 span[]; };
 layout(set = 0, binding = 4) readonly buffer Last { uint last[]; };
-layout(set = 0, binding = 5, rgba32f) readonly uniform imageBuffer grad_o;
+layout(set = 0, binding = 5, rgba32ui) readonly uniform uimageBuffer grad_o;
 layout(set = 0, binding = 6) readonly buffer Lse { float lse[]; };
 layout(set = 0, binding = 7) readonly buffer D { float sums[]; };
 layout(set = 0, binding = 8) buffer Dk { vec4 grad_k[]; };
@@ -44,8 +44,8 @@ void main()
         uint j = min(first_key + r, push.rows - 1);
         [[unroll]] for (uint s = 0; s < SLICES; s++) {
             int at = int((j * push.kv_heads + group) * VECS + min(s * 8 + lane, VECS - 1));
-            key[r][s] = push.scale * imageLoad(k, at);
-            value[r][s] = imageLoad(v, at);
+            key[r][s] = push.scale * uintBitsToFloat(imageLoad(k, at));
+            value[r][s] = uintBitsToFloat(imageLoad(v, at));
             of_key[r][s] = of_value[r][s] = vec4(0.0);
         }
         end[r] = last[j];
@@ -60,8 +60,8 @@ void main()
             [[unroll]] for (uint r = 0; r < ITEMS; r++)
                 score[r] = change[r] = 0.0;
             [[unroll]] for (uint d = 0; d < VECS; d++) {
-                vec4 query = imageLoad(q, at_q + int(d));
-                vec4 of_output = imageLoad(grad_o, at_q + int(d));
+                vec4 query = uintBitsToFloat(imageLoad(q, at_q + int(d)));
+                vec4 of_output = uintBitsToFloat(imageLoad(grad_o, at_q + int(d)));
                 [[unroll]] for (uint r = 0; r < ITEMS; r++) {
                     vec4 products = query * subgroupShuffle(key[r][d / 8], d % 8);
                     score[r] += (products.x + products.y) + (products.z + products.w);
@@ -80,7 +80,8 @@ void main()
                 int at = int((min(i + c, push.rows - 1) * push.heads + head) * VECS);
                 [[unroll]] for (uint s = 0; s < SLICES; s++) {
                     int d = int(min(s * 8 + lane, VECS - 1));
-                    vec4 query = imageLoad(q, at + d), of_output = imageLoad(grad_o, at + d);
+                    vec4 query = uintBitsToFloat(imageLoad(q, at + d));
+                    vec4 of_output = uintBitsToFloat(imageLoad(grad_o, at + d));
                     [[unroll]] for (uint r = 0; r < ITEMS; r++) {
                         of_value[r][s] += subgroupShuffle(score[r], c) * of_output;
                         of_key[r][s] += subgroupShuffle(change[r], c) * query;

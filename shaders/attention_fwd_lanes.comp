@@ -18,9 +18,9 @@ layout(constant_id = 1) const uint HEAD_DIM = 64;
 const uint VECS = HEAD_DIM / 4;
 const uint SLICES = (VECS + 7) / 8;
 
-layout(set = 0, binding = 0, rgba32f) readonly uniform imageBuffer q;
-layout(set = 0, binding = 1, rgba32f) readonly uniform imageBuffer k;
-layout(set = 0, binding = 2, rgba32f) readonly uniform imageBuffer v;
+layout(set = 0, binding = 0, rgba32ui) readonly uniform uimageBuffer q;
+layout(set = 0, binding = 1, rgba32ui) readonly uniform uimageBuffer k;
+layout(set = 0, binding = 2, rgba32ui) readonly uniform uimageBuffer v;
 layout(set = 0, binding = 3) readonly buffer Span { uvec2 span[]; };
 layout(set = 0, binding = 4) writeonly buffer O { vec4 o[]; };
 layout(set = 0, binding = 5) writeonly buffer Lse { float lse[]; };
@@ -46,7 +46,7 @@ void main()
         uint at = (row * push.heads + group * per_group + item % per_group) * VECS;
         [[unroll]] for (uint s = 0; s < SLICES; s++) {
             uint d = min(s * 8 + lane, VECS - 1);
-            query[r][s] = push.scale * imageLoad(q, int(at + d));
+            query[r][s] = push.scale * uintBitsToFloat(imageLoad(q, int(at + d)));
             result[r][s] = vec4(0.0);
         }
         seen[r] = span[row];
@@ -65,7 +65,7 @@ void main()
         [[unroll]] for (uint r = 0; r < ITEMS; r++)
             score[r] = 0.0;
         [[unroll]] for (uint d = 0; d < VECS; d++) {
-            vec4 key = imageLoad(k, at_k + int(d));
+            vec4 key = uintBitsToFloat(imageLoad(k, at_k + int(d)));
             [[unroll]] for (uint r = 0; r < ITEMS; r++) {
                 vec4 products = key * subgroupShuffle(query[r][d / 8], d % 8);
                 score[r] += (products.x + products.y) + (products.z + products.w);
@@ -85,7 +85,7 @@ void main()
         [[unroll]] for (uint c = 0; c < 8; c++) {
             int at_v = int((min(j + c, push.key_rows - 1) * push.kv_heads + group) * VECS);
             [[unroll]] for (uint s = 0; s < SLICES; s++) {
-                vec4 value = imageLoad(v, at_v + int(min(s * 8 + lane, VECS - 1)));
+                vec4 value = uintBitsToFloat(imageLoad(v, at_v + int(min(s * 8 + lane, VECS - 1))));
                 [[unroll]] for (uint r = 0; r < ITEMS; r++)
                     result[r][s] += subgroupShuffle(score[r], c) * value;
             }

@@ -5,8 +5,8 @@
 
 #ifdef TEXEL
 #define VECTORS(slot, name) \
-    layout(set = 0, binding = slot, rgba32f) readonly uniform imageBuffer name##_vectors
-#define VECTOR_AT(name, i) imageLoad(name##_vectors, int(i))
+    layout(set = 0, binding = slot, rgba32ui) readonly uniform uimageBuffer name##_vectors
+#define VECTOR_AT(name, i) uintBitsToFloat(imageLoad(name##_vectors, int(i)))
 #else
 #define VECTORS(slot, name) \
     layout(set = 0, binding = slot) readonly buffer name##Vectors { vec4 name##_vectors[]; }
