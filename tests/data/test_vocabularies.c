@@ -76,6 +76,77 @@ static void check_vocabulary(Test *test, const char *folder, const char *name)
     free(path);
 }
 
+/* A text's ids with BOS in front against the tokens of llama2.c's table of losses:
+ * position, input id, target id, loss. */
+static void check_story(Test *test, const Tokenizer *tokenizer, const char *folder,
+                        const char *text_name, const char *table_name)
+{
+    char *path = os_join(folder, text_name), *table_path = os_join(folder, table_name);
+    char *text = NULL, *table = NULL;
+    size_t bytes, table_bytes, at = 0;
+    Tokens tokens = {0};
+    tokens_push(&tokens, tokenizer_bos(tokenizer), false);
+    if (CHECK_OK(test, os_read_file(path, &text, &bytes)) &&
+        CHECK_OK(test, os_read_file(table_path, &table, &table_bytes)) &&
+        CHECK_OK(test, tokenizer_encode(tokenizer, text, bytes, false, &tokens))) {
+        unsigned position, input, target;
+        for (const char *line = table; line; line = strchr(line, '\n'), line += line != NULL) {
+            if (sscanf(line, "%u %u %u", &position, &input, &target) != 3)
+                continue;
+            CHECK(test, at + 1 < tokens.count && tokens.ids[at] == input &&
+                        tokens.ids[at + 1] == target);
+            at++;
+        }
+        CHECK(test, at > 10 && at + 1 == tokens.count);
+    }
+    tokens_finish(&tokens);
+    free(text);
+    free(table);
+    free(path);
+    free(table_path);
+}
+
+/* Tiny Shakespeare's last part, line by line: as many tokens as llama2.c scored. */
+static void check_shakespeare(Test *test, const Tokenizer *tokenizer, const char *path)
+{
+    char *text = NULL;
+    size_t bytes, at = 1003854;
+    Tokens tokens = {0};
+    if (!CHECK_OK(test, os_read_file(path, &text, &bytes)))
+        return;
+    while (at < bytes) {
+        const char *end = memchr(text + at, '\n', bytes - at);
+        size_t length = end ? (size_t)(end - text) - at + 1 : bytes - at;
+        CHECK_OK(test, tokenizer_encode(tokenizer, text + at, length, false, &tokens));
+        at += length;
+    }
+    CHECK(test, tokens.count == 72443);
+    tokens_finish(&tokens);
+    free(text);
+}
+
+static void check_stories(Test *test, const char *shared)
+{
+    char *model = os_join(shared, "data/models/stories260K/stories260K-f32.gguf");
+    char *folder = os_join(shared, "data/reference/stories260K-oracle");
+    char *shakespeare = os_join(shared, "data/datasets/tinyshakespeare/input.txt");
+    Gguf *gguf = NULL;
+    Tokenizer *tokenizer = NULL;
+    if (!os_exists(model) || !os_is_directory(folder) || !os_exists(shakespeare)) {
+        test_skip(test, "stories260K, its reference or Tiny Shakespeare is missing in ../shared");
+    } else if (CHECK_OK(test, gguf_open(model, &gguf)) &&
+               CHECK_OK(test, tokenizer_load(gguf, &tokenizer))) {
+        check_story(test, tokenizer, folder, "text1-tinystory.txt", "text1.nll.tsv");
+        check_story(test, tokenizer, folder, "text2-shakespeare.txt", "text2.nll.tsv");
+        check_shakespeare(test, tokenizer, shakespeare);
+    }
+    tokenizer_destroy(&tokenizer);
+    gguf_close(&gguf);
+    free(model);
+    free(folder);
+    free(shakespeare);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"llama-bpe", "llama-spm", "qwen2", "gpt-2", "phi-3"};
@@ -87,5 +158,6 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < COUNT_OF(names); i++)
             check_vocabulary(&test, folder, names[i]);
     free(folder);
+    check_stories(&test, argc > 1 ? argv[1] : "");
     return test_end(&test);
 }
