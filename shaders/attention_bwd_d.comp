@@ -2,6 +2,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
+#include "lib/vectors.glsl"
 #include "push/attention.push.h"
 
 layout(local_size_x_id = 0) in;
@@ -9,8 +10,8 @@ layout(constant_id = 0) const uint THREADS = 64;
 layout(constant_id = 1) const uint HEAD_DIM = 64;
 const uint VECS = HEAD_DIM / 4;
 
-layout(set = 0, binding = 0) readonly buffer O { vec4 o[]; };
-layout(set = 0, binding = 1) readonly buffer Do { vec4 grad_o[]; };
+VECTORS(0, o);
+VECTORS(1, grad_o);
 layout(set = 0, binding = 2) writeonly buffer D { float sums[]; };
 
 void main()
@@ -20,6 +21,6 @@ void main()
         return;
     vec4 products = vec4(0.0);
     for (uint d = 0; d < VECS; d++)
-        products += o[i * VECS + d] * grad_o[i * VECS + d];
+        products += VECTOR_AT(o, i * VECS + d) * VECTOR_AT(grad_o, i * VECS + d);
     sums[i] = (products.x + products.y) + (products.z + products.w);
 }

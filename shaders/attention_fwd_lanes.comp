@@ -2,7 +2,8 @@
 // (query row, head of the group) pairs. For scores an invocation owns a key and reads the
 // queries by broadcast; for the sums it owns a slice of the head and reads the weights by
 // broadcast, so no value is fetched twice. Texel fetches, because lavapipe turns them into
-// whole vector loads.
+// whole vector loads. DECODE: no tile spans two query rows, because they see different parts
+// of the cache and a tile walks all that any of its rows sees.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -28,13 +29,19 @@ layout(set = 0, binding = 5) writeonly buffer Lse { float lse[]; };
 void main()
 {
     uint per_group = push.heads / push.kv_heads;
-    uint items = push.rows * per_group;
+#ifdef DECODE
+    uint part_rows = 1;
+#else
+    uint part_rows = push.rows;
+#endif
+    uint items = part_rows * per_group;
     uint tiles = (items + ITEMS - 1) / ITEMS;
-    uint group = GROUP_INDEX / tiles;
-    if (group >= push.kv_heads)
+    uint first_item = GROUP_INDEX % tiles * ITEMS;
+    uint group = GROUP_INDEX / tiles % push.kv_heads;
+    uint first_row = GROUP_INDEX / tiles / push.kv_heads * part_rows;
+    if (first_row >= push.rows)
         return;
     uint lane = gl_SubgroupInvocationID;
-    uint first_item = GROUP_INDEX % tiles * ITEMS;
 
     uvec2 seen[ITEMS];
     vec4 query[ITEMS][SLICES], result[ITEMS][SLICES];
@@ -42,7 +49,7 @@ void main()
     uint begin = 0xffffffffu, end = 0;
     [[unroll]] for (uint r = 0; r < ITEMS; r++) {
         uint item = min(first_item + r, items - 1);
-        uint row = item / per_group;
+        uint row = first_row + item / per_group;
         uint at = (row * push.heads + group * per_group + item % per_group) * VECS;
         [[unroll]] for (uint s = 0; s < SLICES; s++) {
             uint d = min(s * 8 + lane, VECS - 1);
@@ -97,7 +104,7 @@ void main()
         float total = subgroupAdd(sum[r]);
         float norm = total > 0.0 ? 1.0 / total : 0.0;
         if (item < items) {
-            uint row = item / per_group;
+            uint row = first_row + item / per_group;
             uint at = row * push.heads + group * per_group + item % per_group;
             [[unroll]] for (uint s = 0; s < SLICES; s++)
                 if (s * 8 + lane < VECS)

@@ -74,6 +74,14 @@ static void query_tile_grid(const void *push, const KernelTuning *tuning, uint32
     kernel_fold((items + tile - 1) / tile * p->kv_heads, groups);
 }
 
+/* The same, but each row has tiles of its own. */
+static void decode_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    uint64_t tiles = (p->heads / p->kv_heads + tuning->spec[0] - 1) / tuning->spec[0];
+    kernel_fold(tiles * p->kv_heads * p->rows, groups);
+}
+
 /* Tiles of spec[0] key rows for each kv head. */
 static void key_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
@@ -88,12 +96,23 @@ static bool attention_suits(const void *push)
     return p->head_dim % 4 == 0 && p->head_dim <= 256;
 }
 
-/* Larger heads take too long to compile. Few rows are decoding: they see different parts of
- * the cache, which a tile would walk all of. */
+/* Larger heads take too long to compile. */
 static bool lanes_suit(const void *push)
 {
     const AttentionPush *p = push;
-    return p->head_dim % 4 == 0 && p->head_dim <= 128 && p->rows >= 16;
+    return p->head_dim % 4 == 0 && p->head_dim <= 128;
+}
+
+/* Few rows are decoding, where each sees a part of the cache of its own. */
+static bool decode_suits(const void *push)
+{
+    const AttentionPush *p = push;
+    return lanes_suit(push) && p->rows < 64;
+}
+
+static bool tile_suits(const void *push)
+{
+    return lanes_suit(push) && !decode_suits(push);
 }
 
 static void per_row_specialise(const void *push, KernelTuning *tuning)
@@ -198,7 +217,7 @@ static bool whole_fwd_input(const void *push, unsigned index, double *values, ui
     return index == 3;
 }
 
-/* Decoding: query row i sees a stretch of its own of the cache. */
+/* Decoding: query row i sees most of a stretch of its own of the cache, row 2 nothing. */
 static bool cache_fwd_input(const void *push, unsigned index, double *values, uint64_t count,
                             uint64_t seed)
 {
@@ -207,7 +226,7 @@ static bool cache_fwd_input(const void *push, unsigned index, double *values, ui
     uint64_t stretch = p->key_rows / p->rows;
     for (uint64_t i = 0; index == 3 && i < count / 2; i++) {
         values[2 * i] = (double)(i * stretch);
-        values[2 * i + 1] = (double)(i * stretch + (i * 7 + 5) % (stretch + 1));
+        values[2 * i + 1] = (double)(i * stretch + (i == 2 ? 0 : stretch - i * 7 % stretch));
     }
     return index == 3;
 }
@@ -261,7 +280,7 @@ static bool whole_kv_input(const void *push, unsigned index, double *values, uin
                                        .kv_heads = k_heads, .head_dim = dims,                 \
                                        .scale = factor, .accumulate = add}
 SHAPE(smallest, 1, 1, 1, 4, 1, 0);
-SHAPE(ragged, 37, 6, 2, 12, 0.3f, 0);
+SHAPE(ragged, 67, 6, 2, 12, 0.3f, 0);
 SHAPE(added, 41, 4, 4, 16, 0.25f, 1);
 SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
 SHAPE(eighty, 70, 2, 2, 80, 0.1118034f, 1);
@@ -306,6 +325,8 @@ static const KernelCase bwd_kv_cases[] = {
 #define FWD_BIND                                                                              \
     {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
      {"span", GPU_READ, DTYPE_U32}, {"o", GPU_WRITE, DTYPE_F32}, {"lse", GPU_WRITE, DTYPE_F32}}
+#define BWD_D_BIND                                                                            \
+    {{"o", GPU_READ, DTYPE_F32}, {"do", GPU_READ, DTYPE_F32}, {"d", GPU_WRITE, DTYPE_F32}}
 #define BWD_Q_BIND                                                                            \
     {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
      {"span", GPU_READ, DTYPE_U32}, {"do", GPU_READ, DTYPE_F32}, {"lse", GPU_READ, DTYPE_F32}, \
@@ -317,48 +338,58 @@ static const KernelCase bwd_kv_cases[] = {
      {"dv", GPU_ADD, DTYPE_F32}}
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
-#define PER_ROW .rank = 10, .suits = attention_suits, .specialise = per_row_specialise, \
+#define PER_ROW .suits = attention_suits, .specialise = per_row_specialise, \
                 .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
                 .tuning_count = COUNT_OF(tunings)
 
 #define LANES .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL, .subgroup_size = 8, \
-              .suits = lanes_suit, .specialise = lanes_specialise, .spec_count = 2,         \
-              .tuning = {{8, 64}}, .tunings = lanes_tunings, .tuning_count = COUNT_OF(lanes_tunings)
+              .specialise = lanes_specialise, .spec_count = 2,         \
+              .tunings = lanes_tunings, .tuning_count = COUNT_OF(lanes_tunings)
+#define TILE_OF_8 .tuning = {{8, 64}}
 
 /* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
  * root mean square where shares cancel. */
 const KernelRow rows_attention[] = {
     {
-        FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, .grid = query_tile_grid,
-        .texels = 1 << 0 | 1 << 1 | 1 << 2, .tolerance = 5e-6,
-    },
-    {
-        FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .grid = query_grid,
+        FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, TILE_OF_8,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = tile_suits, .grid = query_tile_grid,
         .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_bwd_d", bwd_d),
-        .bind = {{"o", GPU_READ, DTYPE_F32}, {"do", GPU_READ, DTYPE_F32},
-                 {"d", GPU_WRITE, DTYPE_F32}},
-        PER_ROW, .grid = query_grid, .tolerance = 2e-6,
+        FAMILY("attention_fwd_decode", fwd), .bind = FWD_BIND, LANES, .tuning = {{4, 64}},
+        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = decode_suits, .grid = decode_grid,
+        .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES,
-        .grid = query_tile_grid, .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4,
-        .tolerance = 1e-5,
+        FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .rank = 20,
+        .grid = query_grid, .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .grid = query_grid,
-        .tolerance = 1e-5,
+        FAMILY("attention_bwd_d_texel", bwd_d), .bind = BWD_D_BIND, PER_ROW,
+        .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .texels = 1 << 0 | 1 << 1,
+        .grid = query_grid, .tolerance = 2e-6,
     },
     {
-        FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES,
-        .grid = key_tile_grid, .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5,
-        .tolerance = 1e-5,
+        FAMILY("attention_bwd_d", bwd_d), .bind = BWD_D_BIND, PER_ROW, .rank = 20,
+        .grid = query_grid, .tolerance = 2e-6,
     },
     {
-        FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .grid = key_grid,
-        .tolerance = 1e-5,
+        FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES, TILE_OF_8,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4, .suits = lanes_suit,
+        .grid = query_tile_grid, .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .rank = 20,
+        .grid = query_grid, .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES, TILE_OF_8,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5, .suits = lanes_suit,
+        .grid = key_tile_grid, .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .rank = 20,
+        .grid = key_grid, .tolerance = 1e-5,
     },
 };
 const size_t rows_attention_count = COUNT_OF(rows_attention);

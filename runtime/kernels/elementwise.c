@@ -118,6 +118,7 @@ static const KernelCase add_cases[] = {
     {.name = "smallest", .push = &(const AddPush){.count = 1}},
     {.name = "ragged", .push = &(const AddPush){.count = 917}},
     {.name = "accumulate", .push = &(const AddPush){.count = 919, .accumulate = 1}},
+    {.name = "accumulate fours", .push = &(const AddPush){.count = 920, .accumulate = 1}},
     {.name = "smollm2", .push = &(const AddPush){.count = 512 * 576}},
 };
 
@@ -164,6 +165,12 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
     .grid = elementwise_grid
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 
+#define ADD                                                                             \
+    .family = "add", .push_bytes = sizeof(AddPush),                                     \
+    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                    \
+             {"y", GPU_ADD, DTYPE_F32}},                                                \
+    ELEMENTWISE, .flops = one_flop, .reference = add_reference, CASES(add_cases),       \
+    .tolerance = 5e-7
 #define SWIGLU_FWD                                                                      \
     .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),                           \
     .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},                \
@@ -180,13 +187,8 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .suits = in_vectors
 
 const KernelRow rows_elementwise[] = {
-    {
-        .name = "add", .family = "add", .push_bytes = sizeof(AddPush),
-        .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},
-                 {"y", GPU_ADD, DTYPE_F32}},
-        ELEMENTWISE, .flops = one_flop, .reference = add_reference,
-        CASES(add_cases), .tolerance = 5e-7,
-    },
+    {.name = "add", ADD, .rank = 10},
+    {.name = "add_texel", ADD, TEXEL, .texels = 1 << 0 | 1 << 1},
     {
         .name = "scale", .family = "scale", .push_bytes = sizeof(ScalePush),
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_ADD, DTYPE_F32}},

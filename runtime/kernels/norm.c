@@ -127,7 +127,8 @@ static const KernelCase fwd_cases[] = {
 };
 static const KernelCase bwd_x_cases[] = {
     {"smallest", &smallest, rmsnorm_bwd_x_input}, {"ragged", &ragged, rmsnorm_bwd_x_input},
-    {"accumulate", &added, rmsnorm_bwd_x_input},  {"stories260k", &stories260k, rmsnorm_bwd_x_input},
+    {"accumulate", &added, rmsnorm_bwd_x_input},
+    {"stories260k", &stories260k, rmsnorm_bwd_x_input},
     {"smollm2", &smollm2, rmsnorm_bwd_x_input},   {"folded", &folded, rmsnorm_bwd_x_input},
     {"wide", &wide, rmsnorm_bwd_x_input},
 };
