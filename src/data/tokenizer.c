@@ -133,13 +133,17 @@ static tmb_status load_ids(Tokenizer *tokenizer, const Gguf *gguf)
  * ends a turn or looks like a control token is one. */
 static void mark_controls(Tokenizer *tokenizer)
 {
+    static const char *const names[] = {
+        "<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]",
+    };
     for (uint32_t id = 0; id < tokenizer->count; id++) {
         VocabularyEntry *entry = &tokenizer->entries[id];
         bool named = entry->bytes > 4 && memcmp(entry->text, "<|", 2) == 0 &&
                      memcmp(entry->text + entry->bytes - 2, "|>", 2) == 0;
-        bool bracket = !strcmp(entry->text, "[INST]") || !strcmp(entry->text, "[/INST]");
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+            named |= strcmp(entry->text, names[i]) == 0;
         bool mark = id == tokenizer->bos || id == tokenizer->eos || id == tokenizer->eot;
-        if (mark || (entry->kind == TOKEN_USER && (named || bracket)))
+        if (mark || (entry->kind == TOKEN_USER && named))
             entry->kind = TOKEN_CONTROL;
     }
 }

@@ -147,16 +147,70 @@ static void check_stories(Test *test, const char *shared)
     free(shakespeare);
 }
 
+/* Control tokens in text, where they are recognised and where not. Ids of llama.cpp
+ * (node-llama-cpp 3.22.1, tokenize with and without special tokens). */
+static void check_specials(Test *test, const char *folder)
+{
+    static const struct {
+        const char *name, *text;
+        bool special;
+        const char *ids;
+    } rows[] = {
+        {"phi-3", "<s><|user|>\n hello<|end|>\n<|assistant|>\n\n x", true,
+         "1 32010 22172 32007 32001 921"},
+        {"phi-3", "<s>[INST] hi [/INST] yo</s>  z", true,
+         "1 518 25580 29962 7251 518 29914 25580 29962 24800 2 503"},
+        {"phi-3", "<s>[INST] hi [/INST] yo</s>  z", false,
+         "529 29879 24566 25580 29962 7251 518 29914 25580 29962 24800 829 29879 29958 29871 503"},
+        {"llama-spm", "<s>[INST] hi [/INST] yo</s>  z", true,
+         "1 518 25580 29962 7251 518 29914 25580 29962 24800 2 259 503"},
+        {"llama-bpe",
+         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>", true,
+         "128000 128006 882 128007 271 6151 128009"},
+        {"llama-bpe",
+         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>", false,
+         "27 91 7413 3659 4424 91 1822 91 2527 8932 851 91 29 882 27 91 408 8932 851 91 1363 6151 "
+         "27 91 68 354 851 91 29"},
+        {"qwen2", "<|im_start|>user\n hi<|im_end|>\n a  b", true,
+         "151644 872 198 15588 151645 198 264 220 293"},
+        {"qwen2", "<|im_start|>user\n hi<|im_end|>\n a  b", false,
+         "27 91 318 4906 91 29 872 198 15588 27 91 318 6213 91 397 264 220 293"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char file[128];
+        Gguf *gguf = NULL;
+        Tokenizer *tokenizer = NULL;
+        Tokens tokens = {0};
+        Text got = {0};
+        snprintf(file, sizeof file, "ggml-vocab-%s.gguf", rows[i].name);
+        char *path = os_join(folder, file);
+        if (CHECK_OK(test, gguf_open(path, &gguf)) &&
+            CHECK_OK(test, tokenizer_load(gguf, &tokenizer)))
+            CHECK_OK(test, tokenizer_encode(tokenizer, rows[i].text, strlen(rows[i].text),
+                                            rows[i].special, &tokens));
+        for (size_t j = 0; j < tokens.count; j++)
+            text_print(&got, "%s%u", j ? " " : "", tokens.ids[j]);
+        CHECK_STRING(test, rows[i].ids, got.data);
+        text_finish(&got);
+        tokens_finish(&tokens);
+        tokenizer_destroy(&tokenizer);
+        gguf_close(&gguf);
+        free(path);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"llama-bpe", "llama-spm", "qwen2", "gpt-2", "phi-3"};
     Test test = {.name = "vocabularies"};
     char *folder = os_join(argc > 1 ? argv[1] : "", "data/tokenizers/llamacpp-vocab");
-    if (!os_is_directory(folder))
+    if (!os_is_directory(folder)) {
         test_skip(&test, "../shared/data/tokenizers is missing");
-    else
+    } else {
         for (size_t i = 0; i < COUNT_OF(names); i++)
             check_vocabulary(&test, folder, names[i]);
+        check_specials(&test, folder);
+    }
     free(folder);
     check_stories(&test, argc > 1 ? argv[1] : "");
     return test_end(&test);
