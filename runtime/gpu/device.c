@@ -254,10 +254,19 @@ static tmb_status choose(Instance *instance, const GpuSnapshot *snapshots, const
     return status;
 }
 
-tmb_status gpu_open(const GpuParams *params, Gpu **out)
+/* A setting of the environment, NULL when it is unset or empty. */
+static const char *environment(const char *name)
 {
-    const GpuParams defaults = {0};
-    params = params ? params : &defaults;
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+tmb_status gpu_open(const GpuParams *given, Gpu **out)
+{
+    GpuParams chosen = given ? *given : (GpuParams){0};
+    const GpuParams *params = &chosen;
+    chosen.device = chosen.device ? chosen.device : environment("TIMBRE_DEVICE");
+    chosen.caps = chosen.caps ? chosen.caps : environment("TIMBRE_CAPS");
     Instance instance;
     *out = NULL;
     TRY(instance_create(params->validate, &instance));

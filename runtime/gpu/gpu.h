@@ -66,7 +66,8 @@ typedef struct GpuParams {
     double submit_seconds;   /* work in one submit; 0: 0.1 on GPUs, no limit on CPU drivers */
 } GpuParams;
 
-/* Creates instance, picks a device and opens it. TMB_NO_DEVICE with one sentence
+/* Creates instance, picks a device and opens it. TIMBRE_DEVICE and TIMBRE_CAPS in the
+ * environment stand in for a NULL device and caps. TMB_NO_DEVICE with one sentence
  * when there is no loader, no driver or no match; gpu_why() says how it chose. */
 TMB_MUST_USE tmb_status gpu_open(const GpuParams *params, Gpu **out);
 void gpu_close(Gpu **gpu);

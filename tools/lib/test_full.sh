@@ -1,0 +1,89 @@
+# The slow part of tools/test: the same tests under everything that finds what they do not.
+# Sourced by tools/test --full.
+
+packages_need "the full tests" $packages_full || true
+
+# Leaks inside the driver's compiler are not ours.
+sanitizer_settings() {
+    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libvulkan.so\n' >"$1/lsan.supp"
+    export LSAN_OPTIONS="suppressions=$1/lsan.supp:print_suppressions=0"
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+}
+
+full_sanitizers() {
+    local folder
+    folder=$(build_folder build-sanitize)
+    build_or_fail "build: ASan + UBSan" "$folder" --buildtype=debugoptimized \
+        -Db_sanitize=address,undefined -Db_lundef=false || return 0
+    sanitizer_settings "$folder"
+    run_suites "$folder" "sanitized " -t 8
+    unset LSAN_OPTIONS ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+full_compilers() {
+    local folder
+    build_or_fail "build: gcc -Werror" "$(build_folder build-gcc)" --buildtype=release -Dwerror=true
+    folder=$(build_folder build-clang)
+    if command -v clang >/dev/null; then
+        CC=clang build_or_fail "build: clang -Werror" "$folder" --buildtype=release -Dwerror=true &&
+            run_suite "$folder" "clang fast" --suite fast
+    else
+        add_skip "clang is not here"
+    fi
+}
+
+# Core and synchronisation checks by the Khronos layer; its messages go to a file of their own
+# so that no test can swallow them.
+full_validation() {
+    local folder=$build/validation count
+    if ! [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ]; then
+        add_skip "the Vulkan validation layer is not here"
+        return 0
+    fi
+    mkdir -p "$folder"
+    rm -f "$folder/messages.txt"
+    cat >"$folder/vk_layer_settings.txt" <<END
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.report_flags = error,warn
+khronos_validation.log_filename = $folder/messages.txt
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+END
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$folder
+    run_suite "$build" "validated gpu" --suite gpu --num-processes 1 -t 6
+    unset VK_INSTANCE_LAYERS VK_LAYER_SETTINGS_PATH
+    count=$(grep -c -E 'Validation (Error|Warning)|SYNC-HAZARD' "$folder/messages.txt" 2>/dev/null)
+    if [ "${count:-0}" -gt 0 ]; then
+        add_failure "validation: $count messages in $folder/messages.txt"
+        head -n 6 "$folder/messages.txt" | cut -c 1-300 | sed 's/^/    | /'
+    else
+        passed=$((passed + 1))
+    fi
+}
+
+# What a plain Vulkan 1.2 card offers, and one whose bindings are tiny.
+full_capabilities() {
+    local caps
+    for caps in none range=8M; do
+        TIMBRE_CAPS=$caps run_suite "$build" "gpu caps $caps" --suite gpu --num-processes 1 -t 4
+    done
+}
+
+full_windows() {
+    local output closing p f s _
+    output=$(mktemp) || return 0
+    "$root/tools/test-windows" 2>&1 | tee "$output" | grep -v -E '^([0-9]+ passed,.*)?$'
+    closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$output" | tail -n 1)
+    rm -f "$output"
+    if [ -z "$closing" ]; then
+        add_failure "tools/test-windows ended without its closing line"
+        return 0
+    fi
+    read -r p _ f _ s _ <<<"$closing"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+full_compilers
+full_sanitizers
+full_validation
+full_capabilities
+full_windows
