@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
+    OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_IMAGE = 25, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
     OP_CONSTANT = 43, OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT = 50,
     OP_SPEC_CONSTANT_COMPOSITE = 51, OP_VARIABLE = 59, OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72, OP_EXECUTION_MODE_ID = 331,
@@ -14,7 +14,8 @@ enum {
     DECORATION_NON_READABLE = 25, DECORATION_BINDING = 33, DECORATION_SET = 34,
     DECORATION_OFFSET = 35,
     BUILT_IN_NUM_WORKGROUPS = 24, BUILT_IN_WORKGROUP_SIZE = 25,
-    CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
+    FORMAT_RGBA32UI = 30,
+    CLASS_UNIFORM_CONSTANT = 0, CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
     MAGIC = 0x07230203,
 };
 #define NO_ID UINT32_MAX
@@ -23,7 +24,7 @@ enum {
 typedef struct Id {
     uint32_t opcode, storage, pointee;      /* pointers and variables */
     uint32_t spec_id, set, binding, built_in;
-    uint32_t value;                         /* constants */
+    uint32_t value;                         /* constants; the format of images */
     uint32_t part[3];                       /* composites */
     uint32_t members, struct_bytes;
     uint32_t non_writable, non_readable;    /* members so decorated, or all (NO_ID) */
@@ -70,6 +71,10 @@ static void define(Module *module, const uint32_t *word, uint32_t count, uint32_
 {
     Id *id;
     switch (opcode) {
+    case OP_TYPE_IMAGE:
+        id = &module->ids[word[1]];
+        id->value = word[8];
+        break;
     case OP_TYPE_STRUCT:
         id = &module->ids[word[1]];
         id->members = count - 2;
@@ -177,6 +182,13 @@ static unsigned check_binding(const KernelRow *row, const Module *module, const 
         return 1;
     }
     seen[index] = true;
+    bool texel = variable->storage == CLASS_UNIFORM_CONSTANT;
+    if (texel != (row->texels >> index & 1u) || (texel && block->value != FORMAT_RGBA32UI)) {
+        text_print(problems, "    %s: binding %u must be a %s\n", row->name, index,
+                   row->texels >> index & 1u ? "uimageBuffer of rgba32ui, as the row's texels say"
+                                             : "storage buffer, or named in the row's texels");
+        return 1;
+    }
     bool readonly = variable->non_writable == NO_ID || block->non_writable >= block->members;
     bool writeonly = variable->non_readable == NO_ID || block->non_readable >= block->members;
     /* an ADD binding that is never read back keeps what it does not overwrite: a cache, say */
@@ -208,7 +220,7 @@ static unsigned check_interface(const KernelRow *row, const Module *module, Text
             found += problem(problems, row, "reads gl_NumWorkGroups, so it cannot be split");
         if (id->opcode != OP_VARIABLE)
             continue;
-        if (id->storage == CLASS_STORAGE_BUFFER)
+        if (id->storage == CLASS_STORAGE_BUFFER || id->storage == CLASS_UNIFORM_CONSTANT)
             found += check_binding(row, module, id, seen, problems);
         if (id->storage == CLASS_PUSH_CONSTANT)
             push_bytes = module->ids[id->pointee].struct_bytes;
