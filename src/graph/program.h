@@ -62,8 +62,8 @@ TMB_MUST_USE tmb_status program_read(Program *program, const char *name, void *d
  * tensors may have been overwritten by later ones). */
 TMB_MUST_USE tmb_status program_peek(Program *program, const Tensor *tensor, void *data);
 
-/* Runs node by node and compares every output with the interpreter, which holds the
- * same inputs, weights and parameters: the first node whose relative difference
+/* Runs node by node and compares every output with the interpreter, which holds the same
+ * inputs, weights and parameters (tests, doctor; slow). The first node whose relative difference
  * exceeds `limit` is named in `report` (capacity bytes), else report is "". */
 TMB_MUST_USE tmb_status program_compare(Program *program, Interp *interp, const Values *values,
                                         double limit, char *report, size_t capacity);

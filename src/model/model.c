@@ -118,6 +118,13 @@ static tmb_status read_vocab(const Gguf *gguf, ModelConfig *config)
         return fail(TMB_BAD_INPUT, "%s: token_embd.weight is no table of tokens",
                     gguf_path(gguf));
     config->vocab = (uint32_t)table->shape[1];
+    GgufArray tokens;
+    if (gguf_has(gguf, "tokenizer.ggml.tokens")) {
+        TRY(gguf_string_array(gguf, "tokenizer.ggml.tokens", &tokens));
+        if (tokens.count > config->vocab)
+            return fail(TMB_BAD_INPUT, "%s: the tokenizer has %.0f tokens, the embedding %u rows",
+                        gguf_path(gguf), (double)tokens.count, config->vocab);
+    }
     config->tied = !gguf_find_tensor(gguf, "output.weight");
     return TMB_OK;
 }
