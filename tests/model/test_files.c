@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/os.h"
+#include "data/gguf_write.h"
 #include "model/architecture.h"
 #include "model/lora.h"
 #include "test.h"
@@ -65,6 +66,127 @@ static void test_damage(Test *test, const char *path)
     CHECK_OK(test, os_remove("damaged.gguf"));
     free(good.bytes);
     free(bad.bytes);
+}
+
+/* The random model with something added to it. */
+typedef struct Variant {
+    void (*add)(GgufWriter *writer);
+    tmb_status status;
+    const char *says;
+} Variant;
+
+static void add_yarn(GgufWriter *writer)
+{
+    gguf_writer_string(writer, "llama.rope.scaling.type", "yarn");
+}
+
+static void add_experts(GgufWriter *writer)
+{
+    gguf_writer_u32(writer, "llama.expert_count", 8);
+}
+
+static void add_window(GgufWriter *writer)
+{
+    gguf_writer_u32(writer, "llama.attention.sliding_window", 128);
+}
+
+static void add_value_length(GgufWriter *writer)
+{
+    gguf_writer_u32(writer, "llama.attention.value_length", 12);
+}
+
+static void add_tokens(GgufWriter *writer)
+{
+    const char *tokens[161];
+    for (size_t i = 0; i < COUNT_OF(tokens); i++)
+        tokens[i] = "x";
+    gguf_writer_strings(writer, "tokenizer.ggml.tokens", tokens, COUNT_OF(tokens));
+}
+
+static void add_bias(GgufWriter *writer)
+{
+    static const float bias[64] = {0};
+    gguf_writer_tensor(writer, "blk.0.attn_q.bias", DTYPE_F32, 1, (const uint64_t[4]){64, 1, 1, 1},
+                       bias);
+}
+
+static void add_bad_factors(GgufWriter *writer)
+{
+    static const float factors[8] = {1, 1, 1, 0, 1, 1, 1, 1};
+    gguf_writer_tensor(writer, "rope_freqs.weight", DTYPE_F32, 1, (const uint64_t[4]){8, 1, 1, 1},
+                       factors);
+}
+
+static void add_linear(GgufWriter *writer)
+{
+    gguf_writer_string(writer, "llama.rope.scaling.type", "linear");
+    gguf_writer_f32(writer, "llama.rope.scaling.factor", 4);
+}
+
+static void add_factors(GgufWriter *writer)
+{
+    static const float factors[8] = {1, 1, 1, 2, 4, 8, 8, 8};
+    gguf_writer_tensor(writer, "rope_freqs.weight", DTYPE_F32, 1, (const uint64_t[4]){8, 1, 1, 1},
+                       factors);
+}
+
+static tmb_status write_variant(const char *path, void (*add)(GgufWriter *))
+{
+    Gguf *gguf = NULL;
+    TRY(gguf_open(path, &gguf));
+    GgufWriter *writer = gguf_writer_create();
+    for (size_t i = 0; i < gguf_entry_count(gguf); i++)
+        gguf_writer_copy(writer, gguf_entry(gguf, i));
+    for (size_t i = 0; i < gguf_tensor_count(gguf); i++) {
+        const GgufTensor *tensor = gguf_tensor(gguf, i);
+        gguf_writer_tensor(writer, tensor->name, tensor->dtype, tensor->dims, tensor->shape,
+                           tensor->data);
+    }
+    add(writer);
+    tmb_status status = gguf_writer_save(writer, "variant.gguf");
+    gguf_writer_destroy(&writer);
+    gguf_close(&gguf);
+    return status;
+}
+
+static void test_variants(Test *test, const char *path)
+{
+    const Variant variants[] = {
+        {add_yarn, TMB_UNSUPPORTED, "yarn"},
+        {add_experts, TMB_UNSUPPORTED, "experts"},
+        {add_window, TMB_UNSUPPORTED, "sliding-window"},
+        {add_value_length, TMB_UNSUPPORTED, "12 values"},
+        {add_tokens, TMB_BAD_INPUT, "161 tokens"},
+        {add_bias, TMB_UNSUPPORTED, "blk.0.attn_q.bias"},
+        {add_bad_factors, TMB_BAD_INPUT, "rope_freqs.weight"},
+    };
+    for (size_t i = 0; i < COUNT_OF(variants); i++) {
+        Model *model = NULL;
+        CHECK_OK(test, write_variant(path, variants[i].add));
+        CHECK_STATUS(test, variants[i].status, model_open("variant.gguf", &model));
+        CHECK_SAYS(test, variants[i].says);
+        model_close(&model);
+    }
+}
+
+/* Linear scaling divides positions; Llama 3's factors divide frequencies. */
+static void test_scaling(Test *test, const char *path)
+{
+    static const double factors[8] = {1, 1, 1, 2, 4, 8, 8, 8};
+    void (*const adds[2])(GgufWriter *) = {add_linear, add_factors};
+    for (int scaled = 0; scaled < 2; scaled++) {
+        Model *model = NULL;
+        float table[6 * 16];
+        CHECK_OK(test, write_variant(path, adds[scaled]));
+        REQUIRE(test, CHECK_OK(test, model_open("variant.gguf", &model)));
+        model_rope_table(model, 6, table);
+        for (uint32_t i = 0; i < 8; i++) {
+            double angle = 5 * pow(10000, -2.0 * i / 16) / (scaled ? factors[i] : 4);
+            CHECK_NEAR(test, cos(angle), table[5 * 16 + 2 * i], 1e-7);
+        }
+        model_close(&model);
+    }
+    CHECK_OK(test, os_remove("variant.gguf"));
 }
 
 static void test_lora(Test *test, const Model *model)
@@ -134,6 +256,8 @@ int main(int argc, char **argv)
         return 2;
     snprintf(path, sizeof path, "%s/random.gguf", argv[1]);
     test_damage(&test, path);
+    test_variants(&test, path);
+    test_scaling(&test, path);
     if (CHECK_OK(&test, model_open(path, &model))) {
         const ModelConfig *config = model_config(model);
         CHECK(&test, config->layers == 2 && config->hidden == 64 && config->tied);
