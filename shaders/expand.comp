@@ -10,6 +10,8 @@ layout(constant_id = 0) const uint THREADS = 64;
 
 layout(set = 0, binding = 0) readonly buffer Source { uint source[]; };
 layout(set = 0, binding = 1) writeonly buffer Y { float y[]; };
+// The same memory: storing four at a time is twice as fast on lavapipe.
+layout(set = 0, binding = 1) writeonly buffer Y4 { vec4 y4[]; };
 
 #define SOURCE(i) source[i]
 #include "lib/decode.glsl"
@@ -29,6 +31,6 @@ void main()
 #endif
     vec4 v[8];
     decode32(index, v);
-    for (uint i = 0u; i < 32u; i++)
-        y[start + i] = v[i / 4u][i % 4u];
+    for (uint i = 0u; i < 8u; i++)
+        y4[start / 4u + i] = v[i];
 }
