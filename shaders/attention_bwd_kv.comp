@@ -1,7 +1,8 @@
 // Key row j of kv head g is seen by the query rows i of [j, last[j]) of the heads of g; with
 // p = exp(scale * dot(q[i,h], k[j,g]) - lse[i,h]):
 // dv[j,g] = sum_{h,i} p * do[i,h],
-// dk[j,g] = scale * sum_{h,i} p * (dot(do[i,h], v[j,g]) - d[i,h]) * q[i,h], both added to dk, dv when accumulate is set.  One invocation per key row and kv head, which
+// dk[j,g] = scale * sum_{h,i} p * (dot(do[i,h], v[j,g]) - d[i,h]) * q[i,h],
+// both added to dk, dv when accumulate is set.  One invocation per key row and kv head, which
 // walks the heads, then the rows, in rising order.
 #version 450
 #extension GL_GOOGLE_include_directive : require
