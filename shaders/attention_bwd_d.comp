@@ -1,6 +1,7 @@
 // d[i,h] = dot(o[i,h], do[i,h]).  One invocation per query row and head.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "lib/vectors.glsl"
 #include "push/attention.push.h"
@@ -20,7 +21,7 @@ void main()
     if (i >= push.rows * push.heads)
         return;
     vec4 products = vec4(0.0);
-    for (uint d = 0; d < VECS; d++)
+    [[unroll]] for (uint d = 0; d < VECS; d++)
         products += VECTOR_AT(o, i * VECS + d) * VECTOR_AT(grad_o, i * VECS + d);
     sums[i] = (products.x + products.y) + (products.z + products.w);
 }

@@ -6,6 +6,7 @@
 // walks the heads, then the rows, in rising order.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
 #include "push/attention.push.h"
@@ -36,7 +37,7 @@ void main()
     uint per_group = push.heads / push.kv_heads;
     uint base = (j * push.kv_heads + group) * VECS;
     vec4 key[VECS], value[VECS], of_key[VECS], of_value[VECS];
-    for (uint d = 0; d < VECS; d++) {
+    [[unroll]] for (uint d = 0; d < VECS; d++) {
         key[d] = push.scale * k[base + d];
         value[d] = v[base + d];
         of_key[d] = vec4(0.0);
@@ -47,7 +48,7 @@ void main()
             uint at_row = i * push.heads + head;
             uint at = at_row * VECS;
             vec4 scores = vec4(0.0), changes = vec4(0.0);
-            for (uint d = 0; d < VECS; d++) {
+            [[unroll]] for (uint d = 0; d < VECS; d++) {
                 scores += key[d] * q[at + d];
                 changes += value[d] * grad_o[at + d];
             }
@@ -55,12 +56,12 @@ void main()
             float change = (changes.x + changes.y) + (changes.z + changes.w);
             float weight = exp_accurate(score - lse[at_row]);
             float of_score = weight * (change - sums[at_row]) * push.scale;
-            for (uint d = 0; d < VECS; d++) {
+            [[unroll]] for (uint d = 0; d < VECS; d++) {
                 of_value[d] += weight * grad_o[at + d];
                 of_key[d] += of_score * q[at + d];
             }
         }
-    for (uint d = 0; d < VECS; d++) {
+    [[unroll]] for (uint d = 0; d < VECS; d++) {
         if (push.accumulate != 0) {
             of_key[d] += grad_k[base + d];
             of_value[d] += grad_v[base + d];

@@ -3,6 +3,7 @@
 // One invocation per query row and head.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
 #include "push/attention.push.h"
@@ -31,7 +32,7 @@ void main()
     uint group = head / (push.heads / push.kv_heads);
     uint at_row = row * push.heads + head;
     vec4 query[VECS], of_output[VECS], result[VECS];
-    for (uint d = 0; d < VECS; d++) {
+    [[unroll]] for (uint d = 0; d < VECS; d++) {
         query[d] = push.scale * q[at_row * VECS + d];
         of_output[d] = grad_o[at_row * VECS + d];
         result[d] = vec4(0.0);
@@ -40,17 +41,17 @@ void main()
     for (uint j = seen.x; j < seen.y; j++) {
         uint at = (j * push.kv_heads + group) * VECS;
         vec4 scores = vec4(0.0), changes = vec4(0.0);
-        for (uint d = 0; d < VECS; d++) {
+        [[unroll]] for (uint d = 0; d < VECS; d++) {
             scores += query[d] * k[at + d];
             changes += of_output[d] * v[at + d];
         }
         float score = (scores.x + scores.y) + (scores.z + scores.w);
         float change = (changes.x + changes.y) + (changes.z + changes.w);
         float weight = exp_accurate(score - lse[at_row]) * (change - sums[at_row]) * push.scale;
-        for (uint d = 0; d < VECS; d++)
+        [[unroll]] for (uint d = 0; d < VECS; d++)
             result[d] += weight * k[at + d];
     }
-    for (uint d = 0; d < VECS; d++) {
+    [[unroll]] for (uint d = 0; d < VECS; d++) {
         if (push.accumulate != 0)
             result[d] += grad_q[at_row * VECS + d];
         grad_q[at_row * VECS + d] = result[d];

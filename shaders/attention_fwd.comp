@@ -5,6 +5,7 @@
 // maximum instead of a row of scores (Milakov and Gimelshein, 2018).
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
 #include "push/attention.push.h"
@@ -31,7 +32,7 @@ void main()
     uint group = head / (push.heads / push.kv_heads);
     uint base = (row * push.heads + head) * VECS;
     vec4 query[VECS], result[VECS];
-    for (uint d = 0; d < VECS; d++) {
+    [[unroll]] for (uint d = 0; d < VECS; d++) {
         query[d] = push.scale * q[base + d];
         result[d] = vec4(0.0);
     }
@@ -40,7 +41,7 @@ void main()
     for (uint j = seen.x; j < seen.y; j++) {
         uint at = (j * push.kv_heads + group) * VECS;
         vec4 products = vec4(0.0);
-        for (uint d = 0; d < VECS; d++)
+        [[unroll]] for (uint d = 0; d < VECS; d++)
             products += query[d] * k[at + d];
         float score = (products.x + products.y) + (products.z + products.w);
         float above = max(highest, score);
@@ -48,11 +49,11 @@ void main()
         float weight = exp_accurate(score - above);
         highest = above;
         sum = sum * keep + weight;
-        for (uint d = 0; d < VECS; d++)
+        [[unroll]] for (uint d = 0; d < VECS; d++)
             result[d] = result[d] * keep + weight * v[at + d];
     }
     float norm = sum > 0.0 ? 1.0 / sum : 0.0;
-    for (uint d = 0; d < VECS; d++)
+    [[unroll]] for (uint d = 0; d < VECS; d++)
         o[base + d] = result[d] * norm;
     lse[row * push.heads + head] = sum > 0.0 ? highest + log_accurate(sum) : 0.0;
 }

@@ -283,6 +283,7 @@ SHAPE(smallest, 1, 1, 1, 4, 1, 0);
 SHAPE(ragged, 67, 6, 2, 12, 0.3f, 0);
 SHAPE(added, 41, 4, 4, 16, 0.25f, 1);
 SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
+SHAPE(wide_long, 1024, 1, 1, 256, 0.0625f, 0);   /* loops that must be unrolled on llvmpipe */
 SHAPE(eighty, 70, 2, 2, 80, 0.1118034f, 1);
 SHAPE(stories260k, 512, 8, 4, 8, 0.3535534f, 0);
 SHAPE(smollm2, 512, 9, 3, 64, 0.125f, 0);
@@ -293,7 +294,8 @@ static const AttentionPush prefill = {.rows = 30, .key_rows = 150, .heads = 4, .
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, packed_fwd_input}, {"ragged", &ragged, packed_fwd_input},
-    {"head 256", &wide, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
+    {"head 256", &wide, packed_fwd_input},
+    {"head 256 long", &wide_long, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
     {"decode", &decode, cache_fwd_input}, {"prefill", &prefill, cache_fwd_input},
     {"stories260k", &stories260k, packed_fwd_input}, {"smollm2", &smollm2, packed_fwd_input},
     {"smollm2 whole", &smollm2, whole_fwd_input},
@@ -305,12 +307,14 @@ static const KernelCase bwd_d_cases[] = {
 static const KernelCase bwd_q_cases[] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
     {"accumulate", &added, packed_q_input}, {"head 256", &wide, packed_q_input},
+    {"head 256 long", &wide_long, packed_q_input},
     {"head 80", &eighty, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
     {"smollm2", &smollm2, packed_q_input}, {"smollm2 whole", &smollm2, whole_q_input},
 };
 static const KernelCase bwd_kv_cases[] = {
     {"smallest", &smallest, packed_kv_input}, {"ragged", &ragged, packed_kv_input},
     {"accumulate", &added, packed_kv_input}, {"head 256", &wide, packed_kv_input},
+    {"head 256 long", &wide_long, packed_kv_input},
     {"head 80", &eighty, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
     {"smollm2", &smollm2, packed_kv_input}, {"smollm2 whole", &smollm2, whole_kv_input},
 };

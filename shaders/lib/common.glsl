@@ -2,6 +2,10 @@
 #ifndef LIB_COMMON_GLSL
 #define LIB_COMMON_GLSL
 
+// A rule for loops: llvmpipe leaves every loop of an invocation for good after 65,535
+// iterations in all, nested ones included, and says nothing. Long sums need many invocations
+// or much work per iteration; loops over the values of a head are unrolled.
+
 // Grids are folded at 65,535 groups in x (kernel_fold in C); y counts the folds.
 #define GROUP_INDEX (gl_WorkGroupID.y * 65535u + gl_WorkGroupID.x)
 
