@@ -1,0 +1,303 @@
+/* Whole runs on a tiny chat model: what is frozen, held out, stopped early, gone on with,
+ * refused. Usage: test_trainer TINY_CHAT_GGUF */
+#include <stdlib.h>
+
+#include "test.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "train/adapter.h"
+#include "train/evaluate.h"
+#include "train/run.h"
+#include "train/trainer.h"
+
+static const char folder[] = "test_trainer folder";
+static const char letters[] = "test_trainer folder/letters.jsonl";
+static const char others[] = "test_trainer folder/others.jsonl";
+
+typedef struct Setup {
+    TrainBase base;
+    Gpu *gpu;
+    Model *model;
+    Tokenizer *tokenizer;
+    ChatTemplate *chat;
+    char sha256[SHA256_TEXT];
+} Setup;
+
+/* What the events of a run said. */
+typedef struct Heard {
+    unsigned steps, evals, best, saves;
+    double first, last;
+    bool finite;
+    char notes[4096];
+} Heard;
+
+static void hear(void *user, const TrainEvent *event)
+{
+    Heard *heard = user;
+    size_t bytes = strlen(heard->notes);
+    switch (event->kind) {
+    case TRAIN_EVENT_STEP:
+        heard->first = heard->steps++ ? heard->first : event->loss;
+        heard->last = event->loss;
+        heard->finite &= isfinite(event->grad_norm) && event->tokens_per_second > 0;
+        break;
+    case TRAIN_EVENT_EVAL:
+        heard->evals++;
+        heard->best += event->best;
+        break;
+    case TRAIN_EVENT_CHECKPOINT:
+        heard->saves++;
+        break;
+    case TRAIN_EVENT_NOTE:
+        snprintf(heard->notes + bytes, sizeof heard->notes - bytes, "%s\n", event->text);
+        break;
+    }
+}
+
+static void write_letters(Test *test, const char *path, int count, const char *reply)
+{
+    Text text = {0};
+    for (int i = 0; i < count; i++)
+        text_print(&text, "{\"messages\": [{\"role\": \"user\", \"content\": \"Letter %d\"}, "
+                   "{\"role\": \"assistant\", \"content\": \"%s %d\"}]}\n", i, reply, i % 3);
+    CHECK_OK(test, os_write_file(path, text.data, text.bytes));
+    text_finish(&text);
+}
+
+static TrainParams basic(const char *run, Heard *heard)
+{
+    static const char *const data[] = {letters};
+    *heard = (Heard){.finite = true};
+    return (TrainParams){.data = data, .data_count = 1, .run = run, .steps = 8, .rank = 4,
+                         .learning_rate = 0.02, .step_examples = 4, .row_tokens = 128,
+                         .seed = 3, .on_event = hear, .user = heard};
+}
+
+static double adapted_loss(Test *test, const Setup *setup, const char *run, const char *file)
+{
+    EvaluateResult result = {0};
+    Adapter *adapter = NULL;
+    char *path = run ? os_join(run, "adapter/adapter.gguf") : NULL;
+    if (path)
+        CHECK_OK(test, adapter_open(path, &adapter));
+    EvaluateParams params = {.file = file, .adapter = adapter, .row_tokens = 128};
+    CHECK_OK(test, evaluate_file(&setup->base, &params, &result));
+    adapter_destroy(&adapter);
+    free(path);
+    return result.mean_nll;
+}
+
+static void learns_and_keeps_the_best(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/share";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.validation = "0.25";
+    params.eval_every = 4;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, result.steps == 8 && heard.steps == 8 && heard.evals == 2 && heard.finite);
+    CHECK(test, result.last_loss < result.first_loss && heard.saves >= 1);
+    CHECK(test, result.best_validation > 0 && result.supervised > 0);
+    RunConfig config;
+    REQUIRE_OK(test, run_read_config(run, &config));
+    CHECK_STRING(test, setup->sha256, config.model_sha256);
+    CHECK(test, config.steps == 8 && config.warmup_steps == 1 && config.kernels.count > 5);
+    CHECK(test, config.data_sha256.count == 1 && strlen(config.data_sha256.items[0]) == 64);
+    run_config_finish(&config);
+    double before = adapted_loss(test, setup, NULL, letters);
+    double after = adapted_loss(test, setup, run, letters);
+    CHECK(test, after < before);
+
+    params.resume = true;              /* nothing left to do: says so and changes nothing */
+    heard = (Heard){.finite = true};
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, heard.steps == 0 && strstr(heard.notes, "complete"));
+    CHECK(test, result.steps == 8);
+    params.resume = false;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+}
+
+/* Held-out letters that training can only make worse: stops after the second of them. */
+static void stops_early(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/patience";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.steps = 40;
+    params.validation = others;
+    params.eval_every = 2;
+    params.patience = 2;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, result.stopped_early && result.steps < 40);
+    CHECK(test, strstr(heard.notes, "no better held-out loss"));
+    CHECK_NEAR(test, result.best_validation, adapted_loss(test, setup, run, others), 1e-6);
+    params.resume = true;              /* stays stopped */
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, result.stopped_early && result.steps < 40);
+}
+
+static void other_inputs_are_refused(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/changed";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.steps = 2;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    params.resume = true;
+    TrainBase other = setup->base;
+    other.model_sha256 = "0000";
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&other, &params, &result));
+    CHECK_SAYS(test, "another model");
+    write_letters(test, letters, 12, "Something else");
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "is not the file this run began with");
+    write_letters(test, letters, 12, "Off to the hills");
+    CHECK_OK(test, train_run(&setup->base, &params, &result));
+}
+
+static void fits_the_time(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/time";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.steps = 100000;
+    params.max_seconds = 4;
+    double started = os_seconds();
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    double took = os_seconds() - started;
+    CHECK(test, strstr(heard.notes, "fit into 4 s"));
+    CHECK(test, result.steps >= 1 && result.steps < 100000);
+    CHECK(test, took < 30);            /* other programs run beside this one */
+    RunConfig config;
+    REQUIRE_OK(test, run_read_config(run, &config));
+    CHECK(test, config.steps == result.steps && config.max_seconds == 4);
+    run_config_finish(&config);
+    printf("max_seconds 4: %llu steps in %.1f s\n", (unsigned long long)result.steps, took);
+}
+
+/* Products that overflow: the run ends at once with the step, and what to try. */
+static void not_finite(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/nan";
+    Heard heard;
+    TrainResult result;
+    Adapter *adapter;
+    TrainParams params = basic("test_trainer folder/one", &heard);
+    params.steps = 1;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    REQUIRE_OK(test, adapter_open("test_trainer folder/one/adapter/adapter.gguf", &adapter));
+    for (uint32_t i = 0; i < adapter->count; i++)      /* finite, but their products are not */
+        for (uint64_t j = 0; j < adapter->pairs[i].out * adapter->pairs[i].rank; j++)
+            adapter->pairs[i].b[j] = 1e30f;
+    CHECK_OK(test, adapter_save(adapter, "test_trainer folder/huge.gguf"));
+    adapter_destroy(&adapter);
+    params.run = run;
+    params.initial = "test_trainer folder/huge.gguf";
+    CHECK_STATUS(test, TMB_NOT_FINITE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "step 1");
+    CHECK_SAYS(test, "--lr");
+}
+
+/* Going on from an adapter: the first loss is what the adapter had reached. */
+static void begins_from_an_adapter(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/further";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.initial = "test_trainer folder/share/adapter/adapter.gguf";
+    params.steps = 2;
+    params.step_examples = 12;         /* all letters in one step */
+    params.rank = 16;                  /* the adapter's own rank counts */
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK_NEAR(test, adapted_loss(test, setup, "test_trainer folder/share", letters),
+               result.first_loss, 1e-5);
+    RunConfig config;
+    REQUIRE_OK(test, run_read_config(run, &config));
+    CHECK(test, config.rank == 4 && config.alpha == 8 && strlen(config.initial_sha256) == 64);
+    run_config_finish(&config);
+}
+
+static void bad_numbers(Test *test, const Setup *setup)
+{
+    Heard heard;
+    TrainResult result;
+    TrainParams good = basic("test_trainer folder/bad", &heard), params = good;
+    params.learning_rate = -1;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "--lr");
+    params = good;
+    params.learning_rate = NAN;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.rank = 100000;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.row_tokens = 60000;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.schedule = "wavy";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.targets = "lm_head";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.validation = "0.999";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    params = good;
+    params.validation = "missing.jsonl";
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&setup->base, &params, &result));
+    params = good;
+    params.data_count = 0;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK(test, !os_exists("test_trainer folder/bad"));    /* no partial output */
+}
+
+static void all(Test *test, Setup *setup, const char *path)
+{
+    REQUIRE_OK(test, os_remove_tree(folder));
+    REQUIRE_OK(test, os_make_directories(folder));
+    REQUIRE_OK(test, model_open(path, &setup->model));
+    REQUIRE_OK(test, tokenizer_load(model_gguf(setup->model), &setup->tokenizer));
+    REQUIRE_OK(test, chat_template_load(model_gguf(setup->model), setup->tokenizer,
+                                        &setup->chat));
+    REQUIRE_OK(test, sha256_file(path, setup->sha256));
+    setup->base = (TrainBase){.gpu = setup->gpu, .model = setup->model, .model_path = path,
+                              .model_sha256 = setup->sha256, .tokenizer = setup->tokenizer,
+                              .chat = setup->chat, .version = "test"};
+    write_letters(test, letters, 12, "Off to the hills");
+    write_letters(test, others, 4, "ZZZZ QQQQ");
+    learns_and_keeps_the_best(test, setup);
+    begins_from_an_adapter(test, setup);
+    stops_early(test, setup);
+    other_inputs_are_refused(test, setup);
+    fits_the_time(test, setup);
+    not_finite(test, setup);
+    bad_numbers(test, setup);
+    CHECK_OK(test, os_remove_tree(folder));
+}
+
+int main(int argc, char **argv)
+{
+    Test test = {.name = "trainer"};
+    Setup setup = {0};
+    GpuParams params = {0};
+    if (argc < 2)
+        return 2;
+    tmb_status status = gpu_open(&params, &setup.gpu);
+    if (status == TMB_NO_DEVICE)
+        test_skip(&test, tmb_last_error());
+    else if (CHECK_OK(&test, status))
+        all(&test, &setup, argv[1]);
+    chat_template_destroy(&setup.chat);
+    tokenizer_destroy(&setup.tokenizer);
+    model_close(&setup.model);
+    gpu_close(&setup.gpu);
+    return test_end(&test);
+}
