@@ -56,6 +56,7 @@ typedef struct tmb_profile_row {
     const char *label;
     uint64_t dispatches;
     double seconds, flops, bytes;
+    double roof_share;       /* of the shortest time that this device could need, measured */
 } tmb_profile_row;
 /* With params.profile: time per kernel since the last reset, longest first. Owned
  * by the device until its next call. */

@@ -174,6 +174,10 @@ TMB_MUST_USE tmb_status gpu_wait(Gpu *gpu);
 TMB_MUST_USE tmb_status gpu_time(Gpu *gpu, const GpuDispatch *dispatches, size_t count,
                                  size_t repeats, double *seconds);
 
+/* The same for a copy between buffers. */
+TMB_MUST_USE tmb_status gpu_time_copy(Gpu *gpu, GpuSlice from, GpuSlice to, size_t repeats,
+                                      double *seconds);
+
 /* ---- profile (GpuParams.profile) ---------------------------------------- */
 
 typedef struct GpuProfileRow {

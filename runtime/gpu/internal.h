@@ -174,6 +174,7 @@ TMB_MUST_USE tmb_status stream_drain(Gpu *gpu);
 void stream_order(Gpu *gpu, Frame *frame, const HazardAccess *accesses, size_t count);
 /* Checks a dispatch against its pipeline and the limits. */
 TMB_MUST_USE tmb_status stream_check(Gpu *gpu, const GpuDispatch *dispatch);
+TMB_MUST_USE tmb_status stream_check_copy(GpuSlice from, GpuSlice to);
 /* Records one dispatch, or a part of its grid, into the frame. */
 TMB_MUST_USE tmb_status stream_record(Gpu *gpu, Frame *frame, const GpuDispatch *dispatch,
                                       const uint32_t base[3], const uint32_t count[3]);

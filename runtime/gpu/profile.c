@@ -115,16 +115,22 @@ void profile_finish(Gpu *gpu)
     free(gpu->profile.rows);
 }
 
+/* Runs what was recorded into an otherwise empty frame. */
+static tmb_status time_frame(Gpu *gpu, Frame *frame, double *seconds)
+{
+    double begin = os_seconds();
+    TRY(gpu_wait(gpu));
+    *seconds = frame->elapsed > 0 ? frame->elapsed : os_seconds() - begin;
+    return TMB_OK;
+}
+
 static tmb_status time_once(Gpu *gpu, const GpuDispatch *dispatch, double *seconds)
 {
     const uint32_t base[3] = {0};
     Frame *frame;
     TRY(stream_frame(gpu, &frame));
     TRY(stream_record(gpu, frame, dispatch, base, dispatch->groups));
-    double begin = os_seconds();
-    TRY(gpu_wait(gpu));
-    *seconds = frame->elapsed > 0 ? frame->elapsed : os_seconds() - begin;
-    return TMB_OK;
+    return time_frame(gpu, frame, seconds);
 }
 
 tmb_status gpu_time(Gpu *gpu, const GpuDispatch *dispatches, size_t count, size_t repeats,
@@ -138,5 +144,20 @@ tmb_status gpu_time(Gpu *gpu, const GpuDispatch *dispatches, size_t count, size_
     TRY(time_once(gpu, &dispatches[0], &warm_up));
     for (size_t i = 0; i < repeats; i++)
         TRY(time_once(gpu, &dispatches[i % count], &seconds[i]));
+    return TMB_OK;
+}
+
+tmb_status gpu_time_copy(Gpu *gpu, GpuSlice from, GpuSlice to, size_t repeats, double *seconds)
+{
+    const VkBufferCopy region = {from.offset, to.offset, from.bytes};
+    TRY(stream_check_copy(from, to));
+    TRY(gpu_wait(gpu));
+    for (size_t i = 0; i < repeats; i++) {
+        Frame *frame;
+        TRY(stream_frame(gpu, &frame));
+        gpu->vk.vkCmdCopyBuffer(frame->commands, from.buffer->handle, to.buffer->handle, 1,
+                                &region);
+        TRY(time_frame(gpu, frame, &seconds[i]));
+    }
     return TMB_OK;
 }

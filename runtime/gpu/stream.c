@@ -283,12 +283,21 @@ tmb_status gpu_fill(Gpu *gpu, GpuSlice slice, uint32_t pattern)
     return TMB_OK;
 }
 
-tmb_status gpu_copy(Gpu *gpu, GpuSlice from, GpuSlice to)
+tmb_status stream_check_copy(GpuSlice from, GpuSlice to)
 {
     TRY(check_transfer("copy", from));
     TRY(check_transfer("copy", to));
     if (from.bytes != to.bytes)
         return fail(TMB_FAILED, "copy: %" PRIu64 " bytes into %" PRIu64, from.bytes, to.bytes);
+    if (from.buffer == to.buffer && from.offset < to.offset + to.bytes &&
+        to.offset < from.offset + from.bytes)
+        return fail(TMB_FAILED, "copy: source and target overlap in %s", from.buffer->label);
+    return TMB_OK;
+}
+
+tmb_status gpu_copy(Gpu *gpu, GpuSlice from, GpuSlice to)
+{
+    TRY(stream_check_copy(from, to));
     if (!from.bytes)
         return TMB_OK;
     Frame *frame;

@@ -14,6 +14,7 @@
     FAMILY(matvec)                \
     FAMILY(norm)                  \
     FAMILY(optimizer)             \
+    FAMILY(roof)                  \
     FAMILY(rope)                  \
     FAMILY(rows)                  \
     FAMILY(softmax)

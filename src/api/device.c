@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "kernels/roof.h"
 
 tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
 {
@@ -90,11 +91,16 @@ tmb_memory tmb_device_memory(tmb_device *device)
 
 const tmb_profile_row *tmb_device_profile(tmb_device *device, size_t *count)
 {
+    KernelRoof roof;
+    /* a device too full to be measured shows no shares; the times are right all the same */
+    if (kernel_roof(device->gpu, &roof) != TMB_OK)
+        roof = (KernelRoof){0};
     const GpuProfileRow *rows = gpu_profile(device->gpu, count);
     device->rows = mem_grow(device->rows, *count, sizeof *device->rows);
     for (size_t i = 0; i < *count; i++)
-        device->rows[i] = (tmb_profile_row){rows[i].label, rows[i].dispatches, rows[i].seconds,
-                                            rows[i].flops, rows[i].bytes};
+        device->rows[i] = (tmb_profile_row){
+            rows[i].label, rows[i].dispatches, rows[i].seconds, rows[i].flops, rows[i].bytes,
+            kernel_roof_share(&roof, rows[i].flops, rows[i].bytes, rows[i].seconds)};
     return device->rows;
 }
 

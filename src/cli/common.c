@@ -85,14 +85,14 @@ void cli_print_profile(const CliArgs *args, tmb_device *device, double wall)
     double total = 0;
     for (size_t i = 0; i < count; i++)
         total += rows[i].seconds;
-    fprintf(stderr, "%-32s %9s %6s %10s %9s %9s\n", "kernel", "seconds", "%", "dispatches",
-            "GFLOP/s", "GB/s");
+    fprintf(stderr, "%-32s %9s %6s %10s %9s %9s %9s\n", "kernel", "seconds", "%", "dispatches",
+            "GFLOP/s", "GB/s", "% of roof");
     for (size_t i = 0; i < count; i++) {
         double seconds = rows[i].seconds > 0 ? rows[i].seconds : 1e-12;
-        fprintf(stderr, "%-32s %9.3f %6.1f %10llu %9.2f %9.2f\n", rows[i].label, rows[i].seconds,
+        fprintf(stderr, "%-32s %9.3f %6.1f %10llu %9.2f %9.2f %9.1f\n", rows[i].label, rows[i].seconds,
                 100 * rows[i].seconds / (total > 0 ? total : 1),
                 (unsigned long long)rows[i].dispatches, rows[i].flops / seconds * 1e-9,
-                rows[i].bytes / seconds * 1e-9);
+                rows[i].bytes / seconds * 1e-9, 100 * rows[i].roof_share);
     }
     fprintf(stderr, "%-32s %9.3f of %.3f s wall (%.1f %%)\n", "all kernels", total, wall,
             100 * total / (wall > 0 ? wall : 1));

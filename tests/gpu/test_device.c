@@ -106,6 +106,8 @@ static void bytes_survive_the_round_trip(Test *test, Gpu *gpu)
     CHECK(test, !memcmp(got, "\xef\xbe\xad\xde\xef\xbe\xad\xde", 8));
     CHECK(test, !memcmp(got + 8, sent + 8, bytes - 12));
     CHECK_STATUS(test, TMB_FAILED, gpu_upload(gpu, buffer, bytes, sent, 4));
+    CHECK_STATUS(test, TMB_FAILED,
+                 gpu_copy(gpu, (GpuSlice){buffer, 0, 64}, (GpuSlice){buffer, 32, 64}));
     gpu_buffer_destroy(gpu, &buffer);
     gpu_buffer_destroy(gpu, &other);
     CHECK(test, buffer == NULL);

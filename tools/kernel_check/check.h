@@ -3,12 +3,14 @@
 /* One kernel run on one device against one truth. */
 
 #include "base/mem.h"
+#include "kernels/roof.h"
 #include "truth.h"
 
 /* Device memory of the bindings, kept and grown from case to case. */
 typedef struct Rig {
     Gpu *gpu;
     GpuBuffer *buffer[GPU_MAX_BIND];
+    KernelRoof roof;         /* with --bench */
 } Rig;
 
 /* The worst element of all outputs. */

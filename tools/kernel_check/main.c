@@ -76,6 +76,20 @@ static tmb_status open_devices(const Options *options, Devices *devices)
     return status;
 }
 
+/* Prints what runs here; for measuring, finds out what it can do at most. */
+static tmb_status introduce(const Options *options, Rig *rig)
+{
+    const GpuCaps *caps = gpu_caps(rig->gpu);
+    printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
+           (unsigned long long)options->seed);
+    if (!options->bench)
+        return TMB_OK;
+    TRY(kernel_roof(rig->gpu, &rig->roof));
+    printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
+           rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
+    return TMB_OK;
+}
+
 static void close_devices(Devices *devices)
 {
     for (size_t i = 0; i < devices->count; i++) {
@@ -103,6 +117,7 @@ static void check_one(const Session *session, Rig *rig, const KernelRow *row, co
     Text problems = {0};
     Worst worst = {0};
     GpuPipeline *pipeline = NULL;
+    const double flops = row->flops ? row->flops(one->push) : 0;
     double seconds = 0, bytes = 0;
     tuning_text(row, base, text, sizeof text);
     tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
@@ -118,8 +133,8 @@ static void check_one(const Session *session, Rig *rig, const KernelRow *row, co
                      problems.bytes ? VERDICT_FAILED : VERDICT_PASSED, &worst,
                      problems.bytes ? problems.data : "");
     else
-        report_bench(session->report, device, row, one->name, text, seconds,
-                     row->flops ? row->flops(one->push) : 0, bytes);
+        report_bench(session->report, device, row, one->name, text, seconds, flops, bytes,
+                     kernel_roof_share(&rig->roof, flops, bytes, seconds));
     text_finish(&problems);
 }
 
@@ -330,8 +345,7 @@ static int run(Options *options)
         return 77;
     }
     for (size_t i = 0; i < devices.count && status == TMB_OK; i++)
-        printf("device: %s, %s, seed %llu\n", gpu_caps(devices.rig[i].gpu)->name,
-               gpu_caps(devices.rig[i].gpu)->driver, (unsigned long long)options->seed);
+        status = introduce(options, &devices.rig[i]);
     options->many_devices = devices.count > 1;
     if (status == TMB_OK)
         status = check_all(&session);

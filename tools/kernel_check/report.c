@@ -104,16 +104,19 @@ void report_check(Report *report, const char *device, const KernelRow *row, cons
 }
 
 void report_bench(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, double seconds, double flops, double bytes)
+                  const char *tuning, double seconds, double flops, double bytes,
+                  double roof_share)
 {
     count(&report->total, VERDICT_PASSED, 0);
-    printf("  %-24s %-16s %-22s %10.1f us %9.2f GFLOP/s %8.2f GB/s\n", row->name, case_name,
-           tuning, seconds * 1e6, flops / seconds * 1e-9, bytes / seconds * 1e-9);
+    printf("  %-24s %-16s %-22s %10.1f us %9.2f GFLOP/s %8.2f GB/s %5.1f %% of roof\n", row->name,
+           case_name, tuning, seconds * 1e6, flops / seconds * 1e-9, bytes / seconds * 1e-9,
+           100 * roof_share);
     cJSON *object = entry(report, device, row, case_name, tuning);
     if (object) {
         cJSON_AddNumberToObject(object, "seconds", seconds);
         cJSON_AddNumberToObject(object, "flops", flops);
         cJSON_AddNumberToObject(object, "bytes", bytes);
+        cJSON_AddNumberToObject(object, "roof_share", roof_share);
     }
     fflush(stdout);
 }

@@ -25,7 +25,8 @@ void report_check(Report *report, const char *device, const KernelRow *row, cons
                   const char *tuning, Verdict verdict, const Worst *worst, const char *problems);
 /* One measurement. */
 void report_bench(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, double seconds, double flops, double bytes);
+                  const char *tuning, double seconds, double flops, double bytes,
+                  double roof_share);
 /* One line with the tally of a row. */
 void report_row(const Report *report, const KernelRow *row);
 /* Prints the closing line and writes the file; the exit code. */
