@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Makes tests/kernels/golden/expand_TYPE.bin: 512 values of each stored type as random blocks,
+followed by their f32 values as the gguf package dequantises them. Needs gguf, numpy.
+
+    make_expand.py OUTPUT_FOLDER
+
+Scales include subnormal, negative, zero and the largest halves; no infinities or NaN."""
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf.quants import dequantize
+
+VALUES = 512
+SCALES = np.array([0.0123, -0.071, 6e-8, 3.1e-5, 0.0, 65504.0, 1.0, -2e-7], dtype=np.float16)
+# type, bytes of a block, values in it, byte positions of its half-precision scales
+TYPES = [("Q8_0", 34, 32, [0]), ("Q4_0", 18, 32, [0]), ("Q4_1", 20, 32, [0, 2]),
+         ("Q5_0", 22, 32, [0]), ("Q4_K", 144, 256, [0, 2]), ("Q6_K", 210, 256, [208])]
+
+
+def main(folder):
+    random = np.random.default_rng(20)
+    for name, size, values, positions in TYPES:
+        blocks = random.integers(0, 256, (VALUES // values, size), dtype=np.uint8)
+        for block in blocks:
+            for position in positions:
+                block[position:position + 2] = random.choice(SCALES, 1).view(np.uint8)
+        wanted = dequantize(blocks, gguf.GGMLQuantizationType[name])
+        write(folder, name, blocks, wanted)
+    halves = random.integers(0, 1 << 16, VALUES, dtype=np.uint16)
+    f16 = np.where(halves >> 10 & 31 == 31, halves & 0x83ff, halves).astype(np.uint16)
+    bf16 = np.where(halves >> 7 & 255 == 255, halves & 0x807f, halves).astype(np.uint16)
+    write(folder, "F16", f16, f16.view(np.float16).astype(np.float32))
+    write(folder, "BF16", bf16, (bf16.astype(np.uint32) << 16).view(np.float32))
+
+
+def write(folder, name, blocks, wanted):
+    assert wanted.dtype == np.float32 and wanted.size == VALUES
+    path = Path(folder) / f"expand_{name.lower()}.bin"
+    path.write_bytes(blocks.tobytes() + wanted.tobytes())
+
+
+main(sys.argv[1])
