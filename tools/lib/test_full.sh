@@ -82,7 +82,53 @@ full_windows() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+# No command may open a socket that leaves the machine. (The driver may ask for a display.)
+full_offline() {
+    local folder=$build/offline calls tiny=$build/tests/tiny/tiny-model timbre=$build/src/cli/timbre
+    if ! command -v strace >/dev/null; then
+        add_skip "strace is not here"
+        return 0
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    head -n 6 "$root/examples/travel-voice/heldout.jsonl" >"$folder/letters.jsonl"
+    (cd "$folder" && "$tiny" tiny.gguf && {
+        follow() { strace -f -qq -e trace=socket,connect,sendto -o "$1.strace" -- "${@:2}" >"$1.out" 2>&1; }
+        follow devices "$timbre" devices &&
+            follow inspect "$timbre" inspect tiny.gguf &&
+            follow check "$timbre" data check tiny.gguf letters.jsonl &&
+            follow train "$timbre" train tiny.gguf letters.jsonl -o run --steps 2 &&
+            follow eval "$timbre" eval tiny.gguf letters.jsonl --adapter run &&
+            follow generate "$timbre" generate tiny.gguf hello --adapter run --max-tokens 4 &&
+            follow export "$timbre" export run --to gguf-lora -o voice.gguf
+    }) || { add_failure "offline: a command failed, see $folder"; return 0; }
+    calls=$(cat "$folder"/*.strace | grep -E 'socket\(|connect\(|sendto\(' | grep -c -v -E 'AF_UNIX|AF_LOCAL')
+    if [ "$calls" = 0 ]; then
+        passed=$((passed + 7))
+        echo "offline: 7 commands, no socket"
+    else
+        add_failure "offline: $calls calls, see $folder/*.strace"
+    fi
+}
+
+# meson install, and a program compiled against what was installed.
+full_install() {
+    local folder=$build/installed
+    rm -rf "$folder"
+    if DESTDIR=$folder meson install -C "$build" --no-rebuild >"$build/install.log" 2>&1 &&
+        "$(find "$folder" -type f -name timbre | head -n 1)" --version >>"$build/install.log" 2>&1 &&
+        [ -n "$(find "$folder" -name timbre.h)" ]; then
+        passed=$((passed + 1))
+        echo "installed"
+    else
+        add_failure "meson install"
+        tail -n 5 "$build/install.log"
+    fi
+}
+
 full_compilers
+full_install
+full_offline
 full_sanitizers
 full_validation
 full_capabilities
