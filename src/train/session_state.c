@@ -110,10 +110,7 @@ tmb_status session_save(Session *session)
     free(path);
     free(sections);
     free(reader.values);
-    if (status)
-        return fail_in(status, "the state after step %" PRIu64 " was not saved (the one after "
-                       "step %" PRIu64 " is; make room and go on with --resume): ", state->step,
-                       session->saved_step);
+    TRY(status);
     session->saved_at = os_seconds();
     session->saved_step = state->step;
     if (session->params->on_event) {

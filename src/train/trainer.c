@@ -191,6 +191,16 @@ static tmb_status after_step(Session *session)
     return save_is_due(session) ? save_everything(session) : TMB_OK;
 }
 
+/* Files that cannot be written: the run can go on once they can. */
+static tmb_status cannot_write(const Session *session, tmb_status status)
+{
+    char *sentence = mem_string(tmb_last_error());
+    status = fail(status, "%s; the state after step %" PRIu64 " is kept: make room and go on "
+                  "with --resume", sentence, session->saved_step);
+    free(sentence);
+    return status;
+}
+
 static tmb_status interrupted(Session *session)
 {
     TRY(save_everything(session));
@@ -213,8 +223,11 @@ static tmb_status train(Session *session)
             status = saved ? saved : fail(status, "%s", sentence);
             free(sentence);
         }
+        if (!status)
+            status = after_step(session);
+        if (status == TMB_IO)
+            return cannot_write(session, status);
         TRY(status);
-        TRY(after_step(session));
         if (os_interrupted() && state->step < config->steps && !state->stopped)
             return interrupted(session);
     }
