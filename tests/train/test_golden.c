@@ -282,6 +282,46 @@ static void packings_agree(Test *test, Setup *setup)
     free(first);
 }
 
+/* What the plan says is what is allocated; less memory means more recomputation and the same
+ * bits, or a refusal before anything is loaded. */
+static void memory_caps(Test *test, Setup *setup)
+{
+    const Tokens *list[64];
+    uint32_t count = step_examples(&setup->golden, 0, list);
+    EngineParams params = {.gpu = setup->gpu, .model = setup->model, .lora = setup->lora,
+                           .row_tokens = 512, .train = true};
+    EngineFit roomy, tight;
+    REQUIRE_OK(test, engine_fit(&params, &roomy));
+    params.recompute = 2;
+    REQUIRE_OK(test, engine_fit(&params, &tight));
+    CHECK(test, tight.totals.total < roomy.totals.total);
+    const uint64_t caps[] = {roomy.totals.total, (roomy.totals.total + tight.totals.total) / 2,
+                             tight.totals.total, tight.totals.total * 9 / 10};
+    double first_loss = 0, loss = 0;
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        Setup capped = *setup;
+        GpuParams gpu = {.vram_cap = caps[i]};
+        capped.engine = NULL;
+        REQUIRE_OK(test, gpu_open(&gpu, &capped.gpu));
+        tmb_status status = make_engine(&capped, 512, -1);
+        if (i == 3) {
+            CHECK_STATUS(test, TMB_OUT_OF_DEVICE, status);
+            CHECK(test, gpu_memory(capped.gpu).peak == 0);
+        } else if (CHECK_OK(test, status)) {
+            uint64_t planned = engine_plan(capped.engine)->totals.total;
+            uint64_t used = gpu_memory(capped.gpu).used;
+            CHECK(test, used <= caps[i]);
+            CHECK_NEAR(test, 1, (double)used / (double)planned, 0.05);
+            CHECK_OK(test, set_start(&capped, true));
+            CHECK_OK(test, accumulate(&capped, list, count, count, 512, &loss));
+            first_loss = i ? first_loss : loss;
+            CHECK(test, loss == first_loss);
+        }
+        engine_destroy(&capped.engine);
+        gpu_close(&capped.gpu);
+    }
+}
+
 /* An adapter with an infinite value: the step is refused, named, and changes nothing. */
 static void not_finite(Test *test, Setup *setup)
 {
@@ -317,6 +357,7 @@ static void all(Test *test, Setup *setup, const char *model, const char *golden)
     first_gradients(test, setup);
     thirty_steps(test, setup);
     packings_agree(test, setup);
+    memory_caps(test, setup);
     not_finite(test, setup);
 }
 
