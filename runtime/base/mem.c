@@ -25,6 +25,8 @@ static void *or_abort(void *memory, size_t count, size_t size)
 
 void *mem_try(size_t count, size_t size)
 {
+    if (size && count > PTRDIFF_MAX / size)     /* calloc's own check aborts under sanitizers */
+        return NULL;
     return calloc(count ? count : 1, size ? size : 1);
 }
 
