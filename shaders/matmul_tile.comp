@@ -3,16 +3,17 @@
 // LAYOUT_NT: A[m,k] B[n,k].  LAYOUT_NN: A[m,k] B[k,n].  LAYOUT_TN: A[k,m] B[k,n].  Any sizes; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "push/matmul.push.h"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint THREADS = 256;   // TILE_M / WORK_M * TILE_N / WORK_N
+layout(constant_id = 0) const uint THREADS = 64;   // TILE_M / WORK_M * TILE_N / WORK_N
 layout(constant_id = 1) const uint TILE_M = 64;
 layout(constant_id = 2) const uint TILE_N = 64;
 layout(constant_id = 3) const uint TILE_K = 16;
-layout(constant_id = 4) const uint WORK_M = 4;
-layout(constant_id = 5) const uint WORK_N = 4;
+layout(constant_id = 4) const uint WORK_M = 8;
+layout(constant_id = 5) const uint WORK_N = 8;
 
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer B { float b[]; };
@@ -65,25 +66,25 @@ void main()
     uint my_column = gl_LocalInvocationID.x % across;
 
     float sum[WORK_M * WORK_N];
-    for (uint i = 0; i < WORK_M * WORK_N; i++)
+    [[unroll]] for (uint i = 0; i < WORK_M * WORK_N; i++)
         sum[i] = 0.0;
     for (uint first = 0; first < push.k; first += TILE_K) {
         load_tiles(row, column, first);
         barrier();
         for (uint s = 0; s < TILE_K; s++) {
             float left[WORK_M], right[WORK_N];
-            for (uint i = 0; i < WORK_M; i++)
+            [[unroll]] for (uint i = 0; i < WORK_M; i++)
                 left[i] = a_tile[s * A_PITCH + my_row + i * down];
-            for (uint j = 0; j < WORK_N; j++)
+            [[unroll]] for (uint j = 0; j < WORK_N; j++)
                 right[j] = b_tile[s * B_PITCH + my_column + j * across];
-            for (uint i = 0; i < WORK_M; i++)
-                for (uint j = 0; j < WORK_N; j++)
+            [[unroll]] for (uint i = 0; i < WORK_M; i++)
+                [[unroll]] for (uint j = 0; j < WORK_N; j++)
                     sum[i * WORK_N + j] = fma(left[i], right[j], sum[i * WORK_N + j]);
         }
         barrier();
     }
-    for (uint i = 0; i < WORK_M; i++)
-        for (uint j = 0; j < WORK_N; j++) {
+    [[unroll]] for (uint i = 0; i < WORK_M; i++)
+        [[unroll]] for (uint j = 0; j < WORK_N; j++) {
             uint r = row + my_row + i * down, s = column + my_column + j * across;
             if (r >= push.m || s >= push.n)
                 continue;
