@@ -214,16 +214,28 @@ static tmb_status write_row(Program *program, const BatchRow *row, bool train)
     return program_write(program, "last", row->last, rows);
 }
 
+static Values row_values(const BatchRow *row, double loss_scale)
+{
+    Values values = {{0}};
+    values.at[VALUE_ROWS] = row->rows;
+    values.at[VALUE_LABELS] = row->labels;
+    values.at[VALUE_LOSS_SCALE] = loss_scale;
+    return values;
+}
+
+double engine_flops(const Engine *engine, const BatchRow *row, bool train)
+{
+    Values values = row_values(row, 1);
+    return program_flops(engine->programs[train ? TRAIN : EVALUATE], &values);
+}
+
 static tmb_status run_row(Program *program, const BatchRow *row, bool train, double loss_scale,
                           float *losses)
 {
     if (!row->labels)
         return TMB_OK;      /* nothing to learn from or to score */
     TRY(write_row(program, row, train));
-    Values values = {{0}};
-    values.at[VALUE_ROWS] = row->rows;
-    values.at[VALUE_LABELS] = row->labels;
-    values.at[VALUE_LOSS_SCALE] = loss_scale;
+    Values values = row_values(row, loss_scale);
     TRY(program_run(program, &values));
     return program_read(program, "losses", losses, (uint64_t)row->labels * sizeof *losses);
 }

@@ -59,6 +59,9 @@ typedef struct EngineUpdate {
 } EngineUpdate;
 TMB_MUST_USE tmb_status engine_update(Engine *engine, EngineUpdate *update);
 
+/* Floating-point operations of one row, with gradients or without. */
+double engine_flops(const Engine *engine, const BatchRow *row, bool train);
+
 /* Losses of one row without gradients. */
 TMB_MUST_USE tmb_status engine_evaluate(Engine *engine, const BatchRow *row, float *losses);
 

@@ -182,32 +182,41 @@ tmb_status session_evaluate(Session *session)
 
 /* ---- measuring ---------------------------------------------------------- */
 
-/* The second of two equal passes counts: the first also compiles. */
-tmb_status session_measure(Session *session, double *train_seconds, double *eval_seconds)
+/* Forward and backward of `count` examples, without an optimizer step. */
+static tmb_status time_examples(Session *session, const uint32_t *items, uint32_t count,
+                                double *train_seconds, double *eval_seconds)
 {
     Batch batch;
-    double loss, seconds[2] = {0};
+    double loss;
+    for (uint32_t i = 0; i < count; i++) {
+        session->step_list[i] = &session->examples->train[items[i]];
+        session->step_weights[i] = 1;
+    }
+    batch_pack(&batch, session->step_list, session->step_weights, count,
+               (uint32_t)session->run->config.row_tokens);
+    double started = os_seconds();
+    tmb_status status = run_batch(session, &batch, &loss);
+    *train_seconds = (os_seconds() - started) / (double)batch.tokens;
+    *eval_seconds = *train_seconds * engine_flops(session->engine, &batch.rows[0], false) /
+                    engine_flops(session->engine, &batch.rows[0], true);
+    batch_finish(&batch);
+    return status;
+}
+
+/* One example to compile everything, then a few that count: on a slow machine a step is
+ * minutes, and the time is better spent on training. */
+tmb_status session_measure(Session *session, double *train_seconds, double *eval_seconds)
+{
+    uint32_t got, first = 0;
     Order before = session->order;
-    next_batch(session, &batch);
-    order_restore(&session->order, before.epoch, before.position, &before.rng);
-    if (batch.count > 2)
-        batch.count = 2;         /* enough to time; the arena still owns the others */
-    uint64_t tokens = 0;
-    for (uint32_t i = 0; i < batch.count; i++)
-        tokens += batch.rows[i].rows;
+    const RunConfig *config = &session->run->config;
+    const uint32_t *items = order_next(&session->order, (uint32_t)config->step_examples, &got);
     tmb_status status = TMB_OK;
     for (int pass = 0; pass < 2 && !status; pass++) {
-        double started = os_seconds();
-        status = run_batch(session, &batch, &loss);
-        seconds[0] = os_seconds() - started;
+        uint32_t count = pass && got > 3 ? 3 : 1;
+        status = time_examples(session, items + first, count, train_seconds, eval_seconds);
+        first += got > 3 ? 1 : 0;
     }
-    for (int pass = 0; pass < 2 && !status && session->examples->held_count; pass++) {
-        double started = os_seconds();
-        status = engine_evaluate(session->engine, &batch.rows[0], session->losses);
-        seconds[1] = os_seconds() - started;
-    }
-    *train_seconds = seconds[0] / (double)tokens;
-    *eval_seconds = seconds[1] / (double)batch.rows[0].rows;
-    batch_finish(&batch);
+    order_restore(&session->order, before.epoch, before.position, &before.rng);
     return status;
 }

@@ -41,7 +41,7 @@ typedef struct Session {
 TMB_MUST_USE tmb_status session_step(Session *session);
 /* Scores the held-out examples, saves the adapter when it is the best so far. */
 TMB_MUST_USE tmb_status session_evaluate(Session *session);
-/* Forward and backward of the next batch without any effect, timed (for max_seconds):
+/* Forward and backward of a few examples without any effect, timed (for max_seconds):
  * seconds per computed token of training and of evaluation. */
 TMB_MUST_USE tmb_status session_measure(Session *session, double *train_seconds,
                                         double *eval_seconds);
