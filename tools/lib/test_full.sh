@@ -65,6 +65,7 @@ full_capabilities() {
     local caps
     for caps in none range=8M; do
         TIMBRE_CAPS=$caps run_suite "$build" "gpu caps $caps" --suite gpu --num-processes 1 -t 4
+        TIMBRE_CAPS=$caps run_suite "$build" "shakespeare caps $caps" model_shakespeare
     done
 }
 
