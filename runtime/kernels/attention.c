@@ -90,29 +90,40 @@ static void key_tile_grid(const void *push, const KernelTuning *tuning, uint32_t
     kernel_fold(tiles * p->kv_heads, groups);
 }
 
+/* Groups of 64 invocations: tiles of 8 * spec[0] pairs, or of as many key rows. */
+static void query_group_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    query_tile_grid(push, &(const KernelTuning){{8 * tuning->spec[0]}}, groups);
+}
+
+static void key_group_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    key_tile_grid(push, &(const KernelTuning){{8 * tuning->spec[0]}}, groups);
+}
+
 static bool attention_suits(const void *push)
 {
     const AttentionPush *p = push;
     return p->head_dim % 4 == 0 && p->head_dim <= 256;
 }
 
-/* Larger heads take too long to compile. */
-static bool lanes_suit(const void *push)
+/* Larger heads take CPU drivers too long to compile, and GPUs too much shared memory. */
+static bool small_head(const void *push)
 {
     const AttentionPush *p = push;
     return p->head_dim % 4 == 0 && p->head_dim <= 128;
 }
 
 /* Few rows are decoding, where each sees a part of the cache of its own. */
-static bool decode_suits(const void *push)
+static bool decoding(const void *push)
 {
     const AttentionPush *p = push;
-    return lanes_suit(push) && p->rows < 64;
+    return small_head(push) && p->rows < 64;
 }
 
-static bool tile_suits(const void *push)
+static bool not_decoding(const void *push)
 {
-    return lanes_suit(push) && !decode_suits(push);
+    return small_head(push) && !decoding(push);
 }
 
 static void per_row_specialise(const void *push, KernelTuning *tuning)
@@ -126,6 +137,19 @@ static void lanes_specialise(const void *push, KernelTuning *tuning)
     tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
     if (tuning->spec[1] > 64 && tuning->spec[0] > 4)
         tuning->spec[0] = 4;
+}
+
+/* The largest tiles, rows x columns in eighths, that leave 32 KiB of shared memory. */
+static void fwd_tile_specialise(const void *push, KernelTuning *tuning)
+{
+    uint32_t head_dim = ((const AttentionPush *)push)->head_dim;
+    *tuning = (KernelTuning){{head_dim <= 96 ? 4 : 2, head_dim, 4}};
+}
+
+static void bwd_tile_specialise(const void *push, KernelTuning *tuning)
+{
+    uint32_t head_dim = ((const AttentionPush *)push)->head_dim;
+    *tuning = (KernelTuning){{head_dim <= 96 ? 2 : 1, head_dim, head_dim <= 64 ? 4 : 2}};
 }
 
 /* ---- cost ---------------------------------------------------------------- */
@@ -284,6 +308,7 @@ SHAPE(ragged, 67, 6, 2, 12, 0.3f, 0);
 SHAPE(added, 41, 4, 4, 16, 0.25f, 1);
 SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
 SHAPE(wide_long, 1024, 1, 1, 256, 0.0625f, 0);   /* loops that must be unrolled on llvmpipe */
+SHAPE(llama3, 100, 8, 2, 128, 0.0883883f, 0);
 SHAPE(eighty, 70, 2, 2, 80, 0.1118034f, 1);
 SHAPE(stories260k, 512, 8, 4, 8, 0.3535534f, 0);
 SHAPE(smollm2, 512, 9, 3, 64, 0.125f, 0);
@@ -296,6 +321,7 @@ static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, packed_fwd_input}, {"ragged", &ragged, packed_fwd_input},
     {"head 256", &wide, packed_fwd_input},
     {"head 256 long", &wide_long, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
+    {"head 128", &llama3, packed_fwd_input},
     {"decode", &decode, cache_fwd_input}, {"prefill", &prefill, cache_fwd_input},
     {"stories260k", &stories260k, packed_fwd_input}, {"smollm2", &smollm2, packed_fwd_input},
     {"smollm2 whole", &smollm2, whole_fwd_input},
@@ -308,14 +334,16 @@ static const KernelCase bwd_q_cases[] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
     {"accumulate", &added, packed_q_input}, {"head 256", &wide, packed_q_input},
     {"head 256 long", &wide_long, packed_q_input},
-    {"head 80", &eighty, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
+    {"head 80", &eighty, packed_q_input},
+    {"head 128", &llama3, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
     {"smollm2", &smollm2, packed_q_input}, {"smollm2 whole", &smollm2, whole_q_input},
 };
 static const KernelCase bwd_kv_cases[] = {
     {"smallest", &smallest, packed_kv_input}, {"ragged", &ragged, packed_kv_input},
     {"accumulate", &added, packed_kv_input}, {"head 256", &wide, packed_kv_input},
     {"head 256 long", &wide_long, packed_kv_input},
-    {"head 80", &eighty, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
+    {"head 80", &eighty, packed_kv_input},
+    {"head 128", &llama3, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
     {"smollm2", &smollm2, packed_kv_input}, {"smollm2 whole", &smollm2, whole_kv_input},
 };
 
@@ -351,18 +379,25 @@ static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
               .tunings = lanes_tunings, .tuning_count = COUNT_OF(lanes_tunings)
 #define TILE_OF_8 .tuning = {{8, 64}}
 
+/* spec: rows and columns of a tile in eighths around the head size; all follow from it */
+#define TILE .rank = 10, .spec_count = 3, .tuning = {{2, 64, 2}}
+
 /* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
  * root mean square where shares cancel. */
 const KernelRow rows_attention[] = {
     {
         FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, TILE_OF_8,
-        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = tile_suits, .grid = query_tile_grid,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = not_decoding, .grid = query_tile_grid,
         .tolerance = 5e-6,
     },
     {
         FAMILY("attention_fwd_decode", fwd), .bind = FWD_BIND, LANES, .tuning = {{4, 64}},
-        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = decode_suits, .grid = decode_grid,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = decoding, .grid = decode_grid,
         .tolerance = 5e-6,
+    },
+    {
+        FAMILY("attention_fwd_tile", fwd), .bind = FWD_BIND, TILE, .suits = not_decoding,
+        .specialise = fwd_tile_specialise, .grid = query_group_grid, .tolerance = 5e-6,
     },
     {
         FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .rank = 20,
@@ -379,8 +414,12 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES, TILE_OF_8,
-        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4, .suits = lanes_suit,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4, .suits = small_head,
         .grid = query_tile_grid, .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_q_tile", bwd_q), .bind = BWD_Q_BIND, TILE, .suits = small_head,
+        .specialise = bwd_tile_specialise, .grid = query_group_grid, .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .rank = 20,
@@ -388,8 +427,12 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES, TILE_OF_8,
-        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5, .suits = lanes_suit,
+        .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5, .suits = small_head,
         .grid = key_tile_grid, .tolerance = 1e-5,
+    },
+    {
+        FAMILY("attention_bwd_kv_tile", bwd_kv), .bind = BWD_KV_BIND, TILE, .suits = small_head,
+        .specialise = bwd_tile_specialise, .grid = key_group_grid, .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .rank = 20,
