@@ -162,7 +162,7 @@ struct Graph {
 Graph *graph_create(const GraphParams *params);
 void graph_destroy(Graph **graph);
 
-/* A new tensor. name is a printf format without arguments of its own: it is copied. */
+/* A new tensor; the name is copied. */
 Tensor *graph_tensor(Graph *graph, TensorLife life, Dtype dtype, uint64_t rows,
                      uint64_t cols, const char *name);
 /* NULL when the graph has no such tensor. */

@@ -98,6 +98,14 @@ static void test_parts(Machine m, const Packed *packed)
         printf("two rows for one: gradients differ by %.2g\n", apart(whole, other, count));
         CHECK(m.test, apart(whole, other, count) <= 1e-5);
         free(other);
+        CHECK_OK(m.test, store_clear(m.store, LIFE_GRADIENT));
+        run_part(&m, packed, 0, 29, 0, 0);    /* nothing supervised: nothing learnt */
+        other = gradients(&m, &count);
+        bool zero = true;
+        for (uint64_t i = 0; i < count; i++)
+            zero = zero && other[i] == 0;
+        CHECK(m.test, zero);
+        free(other);
     }
     stop(&m);
     if (whole && start(&m, 2 * PACKED_ROWS, 2, 1)) {
