@@ -15,14 +15,19 @@ static tmb_status read_rope(const Gguf *gguf, ModelConfig *config)
     if (!(config->rope_base > 1) || !isfinite(config->rope_base))
         return fail(TMB_BAD_INPUT, "%s: llama.rope.freq_base is %g", gguf_path(gguf),
                     (double)config->rope_base);
+    /* A factor without a type is linear, and older files call it scale_linear: so says
+     * llama.cpp, which wrote them. A factor of 0 stands for none. */
     const char *scaling;
-    TRY(gguf_string_or(gguf, "llama.rope.scaling.type", "none", &scaling));
-    TRY(gguf_f32_or(gguf, "llama.rope.scaling.factor", 1.0f, &config->rope_factor));
-    if (!strcmp(scaling, "linear"))
-        config->rope_scaling = ROPE_SCALING_LINEAR;
-    else if (strcmp(scaling, "none"))
+    float older;
+    TRY(gguf_string_or(gguf, "llama.rope.scaling.type", "linear", &scaling));
+    TRY(gguf_f32_or(gguf, "llama.rope.scale_linear", 1.0f, &older));
+    TRY(gguf_f32_or(gguf, "llama.rope.scaling.factor", older, &config->rope_factor));
+    if (strcmp(scaling, "linear") && strcmp(scaling, "none"))
         return fail(TMB_UNSUPPORTED, "%s: RoPE scaling \"%.40s\" is not supported (none, linear "
                     "and Llama 3's are)", gguf_path(gguf), scaling);
+    if (!strcmp(scaling, "none") || config->rope_factor == 0)
+        config->rope_factor = 1;
+    config->rope_scaling = config->rope_factor == 1 ? ROPE_SCALING_NONE : ROPE_SCALING_LINEAR;
     if (!(config->rope_factor > 0) || !isfinite(config->rope_factor))
         return fail(TMB_BAD_INPUT, "%s: llama.rope.scaling.factor is %g", gguf_path(gguf),
                     (double)config->rope_factor);

@@ -19,7 +19,7 @@ typedef struct ModelConfig {
     uint32_t rope_dims;
     float rope_base;
     RopeScaling rope_scaling;
-    float rope_factor;       /* linear: positions are divided by it */
+    float rope_factor;       /* positions are divided by it; 1: as they are */
     float norm_eps;
     bool tied;               /* the head is the embedding table */
     uint64_t parameters;     /* values in all tensors */

@@ -13,8 +13,7 @@ void model_rope_table(const Model *model, uint64_t positions, float *table)
     uint32_t half = config->rope_dims / 2;
     const GgufTensor *factors =
         model->rope_factors ? model_tensor(model, "rope_freqs.weight") : NULL;
-    double scale = config->rope_scaling == ROPE_SCALING_LINEAR ? 1 / (double)config->rope_factor
-                                                               : 1;
+    double scale = 1 / (double)config->rope_factor;
     for (uint32_t i = 0; i < half; i++) {
         double frequency = scale * pow(config->rope_base, -2.0 * i / config->rope_dims);
         if (factors) {

@@ -130,6 +130,24 @@ static void add_factors(GgufWriter *writer)
                        factors);
 }
 
+/* As early files say it: a factor without a type, under its first name. */
+static void add_old_linear(GgufWriter *writer)
+{
+    gguf_writer_f32(writer, "llama.rope.scale_linear", 2);
+}
+
+static void add_untyped_factor(GgufWriter *writer)
+{
+    gguf_writer_f32(writer, "llama.rope.scaling.factor", 4);
+    add_factors(writer);
+}
+
+static void add_unused_factor(GgufWriter *writer)
+{
+    gguf_writer_string(writer, "llama.rope.scaling.type", "none");
+    gguf_writer_f32(writer, "llama.rope.scaling.factor", 4);
+}
+
 static tmb_status write_variant(const char *path, void (*add)(GgufWriter *))
 {
     Gguf *gguf = NULL;
@@ -173,15 +191,23 @@ static void test_variants(Test *test, const char *path)
 static void test_scaling(Test *test, const char *path)
 {
     static const double factors[8] = {1, 1, 1, 2, 4, 8, 8, 8};
-    void (*const adds[2])(GgufWriter *) = {add_linear, add_factors};
-    for (int scaled = 0; scaled < 2; scaled++) {
+    static const struct {
+        void (*add)(GgufWriter *);
+        double positions;
+        bool frequencies;
+    } cases[] = {
+        {add_linear, 4, false},         {add_factors, 1, true},       {add_old_linear, 2, false},
+        {add_untyped_factor, 4, true},  {add_unused_factor, 1, false},
+    };
+    for (size_t c = 0; c < COUNT_OF(cases); c++) {
         Model *model = NULL;
         float table[6 * 16];
-        CHECK_OK(test, write_variant(path, adds[scaled]));
+        CHECK_OK(test, write_variant(path, cases[c].add));
         REQUIRE(test, CHECK_OK(test, model_open("variant.gguf", &model)));
         model_rope_table(model, 6, table);
         for (uint32_t i = 0; i < 8; i++) {
-            double angle = 5 * pow(10000, -2.0 * i / 16) / (scaled ? factors[i] : 4);
+            double angle = 5 * pow(10000, -2.0 * i / 16) / cases[c].positions;
+            angle /= cases[c].frequencies ? factors[i] : 1;
             CHECK_NEAR(test, cos(angle), table[5 * 16 + 2 * i], 1e-7);
         }
         model_close(&model);
