@@ -1,11 +1,13 @@
 # The slow part of tools/test: the same tests under everything that finds what they do not.
 # Sourced by tools/test --full.
 
+. "$root/tools/lib/apt.sh"
+. "$root/tools/lib/drivers.sh"
 packages_need "the full tests" $packages_full || true
 
 # Leaks inside the driver's compiler are not ours.
 sanitizer_settings() {
-    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libvulkan.so\n' >"$1/lsan.supp"
+    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libVkLayer\nleak:libvulkan.so\n' >"$1/lsan.supp"
     export LSAN_OPTIONS="suppressions=$1/lsan.supp:print_suppressions=0"
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 }
@@ -16,7 +18,7 @@ full_sanitizers() {
     build_or_fail "build: ASan + UBSan" "$folder" --buildtype=debugoptimized \
         -Db_sanitize=address,undefined -Db_lundef=false || return 0
     sanitizer_settings "$folder"
-    run_suites "$folder" "sanitized " -t 8
+    run_suites "$folder" "sanitized " -t 8 --wrapper "$root/tools/lib/sanitized.sh"
     unset LSAN_OPTIONS ASAN_OPTIONS UBSAN_OPTIONS
 }
 
@@ -69,64 +71,48 @@ full_capabilities() {
     done
 }
 
-full_windows() {
-    local output closing p f s _
-    output=$(mktemp) || return 0
-    "$root/tools/test-windows" 2>&1 | tee "$output" | grep -v -E '^([0-9]+ passed,.*)?$'
-    closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$output" | tail -n 1)
-    rm -f "$output"
+# kernel-check and the device tests on other drivers; SwiftShader is ten times slower, so it gets
+# kernel-check's smallest cases only.
+full_drivers() {
+    local driver start
+    start=$(date +%s)
+    if driver=$(driver_swiftshader); then
+        VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver count_program "SwiftShader kernel-check" \
+            "$build/tools/kernel_check/kernel-check" --case smallest
+    else
+        add_skip "SwiftShader cannot be fetched here"
+    fi
+    if driver=$(driver_backports); then
+        export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
+        export LD_LIBRARY_PATH=${driver%/*}/root/usr/lib/x86_64-linux-gnu
+        count_program "backports kernel-check" "$build/tools/kernel_check/kernel-check"
+        run_suite "$build" "backports gpu" --suite gpu --num-processes 1 -t 4
+        unset VK_ICD_FILENAMES VK_DRIVER_FILES LD_LIBRARY_PATH
+    else
+        add_skip "the newer lavapipe of backports cannot be fetched here"
+    fi
+}
+
+# count_program LABEL COMMAND…: runs a program and takes its closing line over.
+count_program() {
+    local label=$1 output closing p f s _ start
+    shift
+    start=$(date +%s)
+    output=$("$@" 2>&1)
+    closing=$(printf '%s\n' "$output" | grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' | tail -n 1)
     if [ -z "$closing" ]; then
-        add_failure "tools/test-windows ended without its closing line"
+        printf '%s\n' "$output" | tail -n 5
+        add_failure "$label ended without its closing line"
         return 0
     fi
     read -r p _ f _ s _ <<<"$closing"
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    [ "$f" = 0 ] || printf '%s\n' "$output" | grep -i -m 10 -E 'fail' | sed 's/^/    | /'
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+    time_line "$label" "$((p + f))" "$start"
 }
 
-# No command may open a socket that leaves the machine. (The driver may ask for a display.)
-full_offline() {
-    local folder=$build/offline calls tiny=$build/tests/tiny/tiny-model timbre=$build/src/cli/timbre
-    if ! command -v strace >/dev/null; then
-        add_skip "strace is not here"
-        return 0
-    fi
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    head -n 6 "$root/examples/travel-voice/heldout.jsonl" >"$folder/letters.jsonl"
-    (cd "$folder" && "$tiny" tiny.gguf && {
-        follow() { strace -f -qq -e trace=execve,socket,connect,sendto -o "$1.strace" -- "${@:2}" >"$1.out" 2>&1; }
-        follow devices "$timbre" devices &&
-            follow inspect "$timbre" inspect tiny.gguf &&
-            follow check "$timbre" data check tiny.gguf letters.jsonl &&
-            follow train "$timbre" train tiny.gguf letters.jsonl -o run --steps 2 &&
-            follow eval "$timbre" eval tiny.gguf letters.jsonl --adapter run &&
-            follow generate "$timbre" generate tiny.gguf hello --adapter run --max-tokens 4 &&
-            follow export "$timbre" export run --to gguf-lora -o voice.gguf
-    }) || { add_failure "offline: a command failed, see $folder"; return 0; }
-    calls=$(cat "$folder"/*.strace | grep -E 'socket\(|connect\(|sendto\(' | grep -c -v -E 'AF_UNIX|AF_LOCAL')
-    if [ -n "$(grep -L 'execve(' "$folder"/*.strace)" ]; then   # nothing was watched
-        add_failure "offline: strace cannot follow programs here"
-    elif [ "$calls" = 0 ]; then
-        passed=$((passed + 7))
-        echo "offline: 7 commands, no socket"
-    else
-        add_failure "offline: $calls calls, see $folder/*.strace"
-    fi
-}
-
-# meson install, and a program compiled against what was installed.
-full_install() {
-    local folder=$build/installed
-    rm -rf "$folder"
-    if DESTDIR=$folder meson install -C "$build" --no-rebuild >"$build/install.log" 2>&1 &&
-        "$(find "$folder" -type f -name timbre | head -n 1)" --version >>"$build/install.log" 2>&1 &&
-        [ -n "$(find "$folder" -name timbre.h)" ]; then
-        passed=$((passed + 1))
-        echo "installed"
-    else
-        add_failure "meson install"
-        tail -n 5 "$build/install.log"
-    fi
+full_windows() {
+    count_program "Windows under Wine" "$root/tools/test-windows"
 }
 
 full_compilers
@@ -135,4 +121,5 @@ full_offline
 full_sanitizers
 full_validation
 full_capabilities
+full_drivers
 full_windows

@@ -1,0 +1,35 @@
+# An apt beside the system's: it reads other package lists (sources, backports) and only
+# downloads; what the system has configured and installed stays as it is. Sourced by tools/*.
+
+# private_apt FOLDER PROGRAM ARGUMENT…: apt-get or apt-cache over FOLDER/source.list.
+private_apt() {
+    local folder=$1 program=$2
+    shift 2
+    mkdir -p "$folder/lists/partial"
+    "$program" -q -o Dir::Etc::sourcelist="$folder/source.list" -o Dir::Etc::sourceparts=- \
+        -o Dir::State::lists="$folder/lists" -o APT::Sandbox::User=root \
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
+}
+
+# The distribution's own main repositories as configured here: "ADDRESS SUITE" lines.
+distribution_repositories() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        sed -n 's/ main$//p' | sort -u
+}
+
+# private_sources KIND [SUFFIX]: lines for a source.list, KIND deb or deb-src, of each repository,
+# or of the release's own with SUFFIX (-backports) behind its name.
+private_sources() {
+    local kind=$1 suffix=${2:-} codename key= address suite
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    for key in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/ubuntu-archive-keyring.gpg; do
+        [ -f "$key" ] && break
+    done
+    distribution_repositories | while read -r address suite; do
+        if [ -z "$suffix" ]; then
+            echo "$kind [signed-by=$key] $address $suite main"
+        elif [ "$suite" = "$codename" ]; then
+            echo "$kind [signed-by=$key] $address $suite$suffix main"
+        fi
+    done
+}
