@@ -205,8 +205,8 @@ static tmb_status interrupted(Session *session)
 {
     TRY(save_everything(session));
     return fail(TMB_INTERRUPTED, "stopped after step %" PRIu64 " of %" PRIu64 "; everything is "
-                "saved, go on with: timbre train -o %s --resume", session->state.step,
-                session->run->config.steps, session->run->path);
+                "saved, go on with: timbre train \"%s\" -o \"%s\" --resume", session->state.step,
+                session->run->config.steps, session->base->model_path, session->run->path);
 }
 
 static tmb_status train(Session *session)
