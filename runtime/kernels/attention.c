@@ -82,6 +82,14 @@ static void decode_grid(const void *push, const KernelTuning *tuning, uint32_t g
     kernel_fold(tiles * p->kv_heads * p->rows, groups);
 }
 
+/* One group per query row and head. */
+static void row_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    (void)tuning;
+    kernel_fold((uint64_t)p->rows * p->heads, groups);
+}
+
 /* Tiles of spec[0] key rows for each kv head. */
 static void key_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
@@ -115,15 +123,19 @@ static bool small_head(const void *push)
 }
 
 /* Few rows are decoding, where each sees a part of the cache of its own. */
+static bool few_rows(const void *push)
+{
+    return attention_suits(push) && ((const AttentionPush *)push)->rows < 64;
+}
+
 static bool decoding(const void *push)
 {
-    const AttentionPush *p = push;
-    return small_head(push) && p->rows < 64;
+    return small_head(push) && few_rows(push);
 }
 
 static bool not_decoding(const void *push)
 {
-    return small_head(push) && !decoding(push);
+    return small_head(push) && !few_rows(push);
 }
 
 static void per_row_specialise(const void *push, KernelTuning *tuning)
@@ -368,6 +380,7 @@ static const KernelCase bwd_kv_cases[] = {
      {"span", GPU_READ, DTYPE_U32}, {"last", GPU_READ, DTYPE_U32}, {"do", GPU_READ, DTYPE_F32}, \
      {"lse", GPU_READ, DTYPE_F32}, {"d", GPU_READ, DTYPE_F32}, {"dk", GPU_ADD, DTYPE_F32},    \
      {"dv", GPU_ADD, DTYPE_F32}}
+static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}};
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
 #define PER_ROW .suits = attention_suits, .specialise = per_row_specialise, \
@@ -398,6 +411,12 @@ const KernelRow rows_attention[] = {
     {
         FAMILY("attention_fwd_tile", fwd), .bind = FWD_BIND, TILE, .suits = not_decoding,
         .specialise = fwd_tile_specialise, .grid = query_group_grid, .tolerance = 5e-6,
+    },
+    {
+        FAMILY("attention_fwd_row", fwd), .bind = FWD_BIND, .rank = 10, .suits = few_rows,
+        .specialise = per_row_specialise, .spec_count = 2, .tuning = {{64, 64}},
+        .tunings = row_tunings, .tuning_count = COUNT_OF(row_tunings), .grid = row_grid,
+        .tolerance = 5e-6,
     },
     {
         FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .rank = 20,
