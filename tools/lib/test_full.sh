@@ -7,7 +7,7 @@ packages_need "the full tests" $packages_full || true
 
 # Leaks inside the driver's compiler are not ours.
 sanitizer_settings() {
-    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libVkLayer\nleak:libvulkan.so\n' >"$1/lsan.supp"
+    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libvulkan.so\n' >"$1/lsan.supp"
     export LSAN_OPTIONS="suppressions=$1/lsan.supp:print_suppressions=0"
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 }
