@@ -224,6 +224,69 @@ static void begins_from_an_adapter(Test *test, const Setup *setup)
     run_config_finish(&config);
 }
 
+/* Adapters of another base are refused by digest, architecture, name or shape. */
+static void foreign_adapters(Test *test, const Setup *setup)
+{
+    Adapter *adapter;
+    const char *path = "test_trainer folder/share/adapter/adapter.gguf";
+    REQUIRE_OK(test, adapter_open(path, &adapter));
+    CHECK_OK(test, adapter_check(adapter, path, setup->model, setup->sha256));
+    adapter->base_sha256[0] = adapter->base_sha256[0] == 'a' ? 'b' : 'a';
+    CHECK_STATUS(test, TMB_BAD_INPUT, adapter_check(adapter, path, setup->model, setup->sha256));
+    CHECK_SAYS(test, "another base");
+    adapter->base_sha256[0] = '\0';     /* unknown: names and shapes decide */
+    CHECK_OK(test, adapter_check(adapter, path, setup->model, setup->sha256));
+    adapter->pairs[1].out++;
+    CHECK_STATUS(test, TMB_BAD_INPUT, adapter_check(adapter, path, setup->model, setup->sha256));
+    CHECK_SAYS(test, adapter->pairs[1].name);
+    adapter->pairs[1].out--;
+    adapter->pairs[1].name[4] = '9';    /* "blk.9.…" of a model of two layers */
+    CHECK_STATUS(test, TMB_BAD_INPUT, adapter_check(adapter, path, setup->model, setup->sha256));
+    CHECK_SAYS(test, "no linear");
+    adapter->pairs[1].name[4] = '0';
+    snprintf(adapter->architecture, sizeof adapter->architecture, "gpt2");
+    CHECK_STATUS(test, TMB_BAD_INPUT, adapter_check(adapter, path, setup->model, setup->sha256));
+    CHECK_SAYS(test, "gpt2");
+    adapter_destroy(&adapter);
+}
+
+/* A copy whose first pair has half the rank; its values are those of the other half zeroed. */
+static tmb_status halve_first_pair(const Adapter *from, Adapter *to)
+{
+    to->alpha = from->alpha;
+    for (uint32_t i = 0; i < from->count; i++) {
+        const AdapterPair *pair = &from->pairs[i];
+        uint32_t rank = i ? pair->rank : pair->rank / 2;
+        AdapterPair *copy;
+        TRY(adapter_add(to, pair->name, pair->in, pair->out, rank, &copy));
+        memcpy(copy->a, pair->a, rank * pair->in * sizeof *copy->a);
+        for (uint64_t row = 0; row < pair->out; row++)      /* alpha / rank doubles */
+            for (uint32_t column = 0; column < rank; column++)
+                copy->b[row * rank + column] =
+                    pair->b[row * pair->rank + column] * (i ? 1.0f : 0.5f);
+    }
+    return TMB_OK;
+}
+
+static void ranks_may_differ(Test *test, const Setup *setup)
+{
+    Adapter *adapter, *mixed = adapter_create();
+    EvaluateResult whole, half;
+    EvaluateParams params = {.file = letters, .row_tokens = 128};
+    REQUIRE_OK(test, adapter_open("test_trainer folder/share/adapter/adapter.gguf", &adapter));
+    AdapterPair *first = &adapter->pairs[0];
+    memset(first->a + first->rank / 2 * first->in, 0,
+           first->rank / 2 * first->in * sizeof *first->a);
+    CHECK_OK(test, halve_first_pair(adapter, mixed));
+    params.adapter = adapter;
+    CHECK_OK(test, evaluate_file(&setup->base, &params, &whole));
+    params.adapter = mixed;
+    CHECK_OK(test, evaluate_file(&setup->base, &params, &half));
+    CHECK_NEAR(test, whole.mean_nll, half.mean_nll, 1e-6);
+    adapter_destroy(&adapter);
+    adapter_destroy(&mixed);
+}
+
 static void bad_numbers(Test *test, const Setup *setup)
 {
     Heard heard;
@@ -275,6 +338,8 @@ static void all(Test *test, Setup *setup, const char *path)
     write_letters(test, others, 4, "ZZZZ QQQQ");
     learns_and_keeps_the_best(test, setup);
     begins_from_an_adapter(test, setup);
+    foreign_adapters(test, setup);
+    ranks_may_differ(test, setup);
     stops_early(test, setup);
     other_inputs_are_refused(test, setup);
     fits_the_time(test, setup);
