@@ -115,6 +115,7 @@ full_windows() {
     count_program "Windows under Wine" "$root/tools/test-windows"
 }
 
+run_suite "$build" "full" --suite full --num-processes 1
 full_compilers
 full_install
 full_offline
