@@ -53,9 +53,40 @@ static tmb_status take_digests(Run *run)
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* A row of so many tokens still reaches something to learn from. */
+static bool reaches_reply(const Tokens *tokens, uint64_t row_tokens)
+{
+    for (size_t i = 1; i < tokens->count && i <= row_tokens; i++)
+        if (tokens->supervised[i])
+            return true;
+    return false;
+}
+
+/* Leaves out the examples from `first` on whose reply begins beyond the row: a step of nothing
+ * but such examples would have no loss. */
+static tmb_status keep_reached(Corpus *corpus, uint32_t first, uint64_t row_tokens,
+                               const char *path)
+{
+    uint32_t kept = first;
+    for (uint32_t i = first; i < corpus->count; i++) {
+        if (!reaches_reply(&corpus->tokens[i], row_tokens)) {
+            tokens_finish(&corpus->tokens[i]);
+            continue;
+        }
+        corpus->weights[kept] = corpus->weights[i];
+        corpus->tokens[kept++] = corpus->tokens[i];
+    }
+    corpus->left_out += corpus->count - kept;
+    corpus->count = kept;
+    if (kept == first)
+        return fail(TMB_BAD_INPUT, "%s: every reply begins after the first %llu tokens; raise "
+                    "--row-tokens", path, (unsigned long long)row_tokens);
+    return TMB_OK;
+}
+
 /* Appends the files' examples to the corpus. */
 static tmb_status append(const TrainBase *base, const char *const *paths, size_t count,
-                         Corpus *corpus)
+                         uint64_t row_tokens, Corpus *corpus)
 {
     Dataset dataset = {0};
     tmb_status status = dataset_read(&dataset, paths, count);
@@ -72,6 +103,8 @@ static tmb_status append(const TrainBase *base, const char *const *paths, size_t
         uint32_t first = corpus->count;
         corpus->count = (uint32_t)total;
         status = dataset_encode(&dataset, base->tokenizer, base->chat, corpus->tokens + first);
+        if (!status)
+            status = keep_reached(corpus, first, row_tokens, paths[0]);
     }
     dataset_finish(&dataset);
     return status;
@@ -127,12 +160,13 @@ tmb_status corpus_read(const TrainBase *base, Run *run, Corpus *out)
         return fail(TMB_UNSUPPORTED, "%s has no chat template Timbre knows, so letters and replies "
                     "cannot be written as it expects; use an instruct model", base->model_path);
     TRY(take_digests(run));
-    TRY(append(base, (const char *const *)config->data.items, config->data.count, out));
+    TRY(append(base, (const char *const *)config->data.items, config->data.count,
+               config->row_tokens, out));
     if (share > 0)
         TRY(split(out, share, config->seed));
     else if (*validation) {
         uint32_t before = out->count;
-        TRY(append(base, &validation, 1, out));
+        TRY(append(base, &validation, 1, config->row_tokens, out));
         out->examples.held_count = out->count - before;
     }
     out->examples.train_count = out->count - out->examples.held_count;
@@ -166,7 +200,29 @@ static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run 
         return fail(TMB_BAD_INPUT, "%s was begun with another model (SHA-256 %.12s…, %s has "
                     "%.12s…); use that one", run->path, run->config.model_sha256,
                     base->model_path, base->model_sha256);
-    return TMB_OK;
+    return settings_unchanged(params, &run->config, run->path);
+}
+
+/* What the corpus lost, told before training starts. */
+static void tell_losses(const TrainParams *params, const Corpus *corpus, uint64_t row_tokens)
+{
+    char text[192];
+    const struct {
+        uint32_t count;
+        const char *what;
+    } losses[] = {
+        {corpus->truncated, "are longer than that and lose their end"},
+        {corpus->left_out, "begin their reply after that and are left out"},
+    };
+    for (size_t i = 0; params->on_event && i < COUNT_OF(losses); i++) {
+        if (!losses[i].count)
+            continue;
+        snprintf(text, sizeof text, "rows have %llu tokens: %u of %u examples %s; consider "
+                 "--row-tokens", (unsigned long long)row_tokens, losses[i].count,
+                 corpus->count + corpus->left_out, losses[i].what);
+        TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .text = text};
+        params->on_event(params->user, &event);
+    }
 }
 
 tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResult *result)
@@ -180,14 +236,8 @@ tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResu
     tmb_status status = prepare(base, params, run);
     if (!status)
         status = corpus_read(base, run, &corpus);
-    if (!status && corpus.truncated && params->on_event) {
-        char text[160];
-        snprintf(text, sizeof text, "%u of %u examples are longer than %llu tokens and lose their "
-                 "end; consider --row-tokens", corpus.truncated, corpus.examples.train_count,
-                 (unsigned long long)run->config.row_tokens);
-        TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .text = text};
-        params->on_event(params->user, &event);
-    }
+    if (!status)
+        tell_losses(params, &corpus, run->config.row_tokens);
     if (!status)
         status = train_examples(base, params, &corpus.examples, run, started, result);
     corpus_finish(&corpus);

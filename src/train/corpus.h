@@ -10,6 +10,7 @@ typedef struct Corpus {
     uint32_t count;
     TrainExamples examples;
     uint32_t truncated;      /* training examples that lose supervised tokens */
+    uint32_t left_out;       /* examples that would lose all of them, and are not in here */
 } Corpus;
 
 /* Reads the files of config->data and its validation; fills the digests, or compares them

@@ -40,6 +40,50 @@ tmb_status settings_check(const TrainParams *params)
     return TMB_OK;
 }
 
+tmb_status settings_unchanged(const TrainParams *params, const RunConfig *config,
+                              const char *path)
+{
+    bool timed = config->max_seconds > 0, begun = config->initial && *config->initial;
+    const struct {
+        const char *option;
+        double given, kept;     /* given 0: not given */
+    } numbers[] = {
+        {"--steps", timed ? 0 : (double)params->steps, (double)config->steps},
+        {"--minutes", params->max_seconds / 60, config->max_seconds / 60},
+        {"--lr", params->learning_rate, config->learning_rate},
+        {"--weight-decay", params->weight_decay, config->weight_decay},
+        {"--clip", params->max_grad_norm, config->max_grad_norm > 0 ? config->max_grad_norm : -1},
+        {"--rank", begun ? 0 : params->rank, (double)config->rank},
+        {"--alpha", begun ? 0 : params->alpha, config->alpha},
+        {"--step-examples", params->step_examples, (double)config->step_examples},
+        {"--row-tokens", params->row_tokens, (double)config->row_tokens},
+        {"--seed", (double)params->seed, (double)config->seed},
+        {"--eval-every", config->eval_every ? (double)params->eval_every : 0,
+         (double)config->eval_every},
+        {"--patience", params->patience, (double)config->patience},
+        {"--checkpoint-every", (double)params->checkpoint_every,
+         (double)config->checkpoint_every},
+    };
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        if (numbers[i].given != 0 && numbers[i].given != numbers[i].kept)
+            return fail(TMB_USAGE, "%s began with %s %g, not %g, and a run that goes on keeps its "
+                        "options; leave it out, or start a new run", path, numbers[i].option,
+                        numbers[i].kept, numbers[i].given);
+    if (params->schedule && strcmp(params->schedule, config->schedule))
+        return fail(TMB_USAGE, "%s began with --schedule %s, not %s, and a run that goes on keeps "
+                    "its options; leave it out, or start a new run", path, config->schedule,
+                    params->schedule);
+    if (params->data_count && params->data_count != config->data.count)
+        return fail(TMB_USAGE, "%s learns from %zu files, not %zu; leave them out, or start a new "
+                    "run", path, config->data.count, params->data_count);
+    double share = settings_share(params->validation), kept = settings_share(config->validation);
+    if (params->validation && (share != kept || (!share && !*config->validation)))
+        return fail(TMB_USAGE, "%s began with %s%s, not --val %s; leave it out, or start a new "
+                    "run", path, *config->validation ? "--val " : "no --val", config->validation,
+                    params->validation);
+    return TMB_OK;
+}
+
 double settings_share(const char *validation)
 {
     char *end;
@@ -110,5 +154,7 @@ void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,
     config->steps = steps ? steps : 1;
     config->warmup_steps =
         (uint64_t)ceil(or_default(params->warmup, 0.05) * (double)config->steps);
+    if (config->warmup_steps >= config->steps)   /* the first of them has a rate of 0: a run of */
+        config->warmup_steps = config->steps - 1;   /* one step would learn nothing */
     config->eval_every = params->eval_every ? params->eval_every : per_epoch;
 }

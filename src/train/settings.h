@@ -12,6 +12,11 @@ double settings_share(const char *validation);
 /* Fills everything that does not depend on the number of examples. */
 TMB_MUST_USE tmb_status settings_fill(const TrainBase *base, const TrainParams *params,
                                       RunConfig *config);
+/* A run that goes on keeps the options it began with: TMB_USAGE naming the first one that was
+ * given again with another value. Epochs are not compared, steps only where time did not
+ * set them. */
+TMB_MUST_USE tmb_status settings_unchanged(const TrainParams *params, const RunConfig *config,
+                                           const char *path);
 /* Steps, warm-up and evaluation interval for `examples` training examples. most: no more
  * steps than this, 0: no limit. */
 void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,

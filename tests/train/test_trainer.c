@@ -160,6 +160,80 @@ static void other_inputs_are_refused(Test *test, const Setup *setup)
     CHECK_OK(test, train_run(&setup->base, &params, &result));
 }
 
+/* A run that goes on keeps its options. */
+static void other_options_are_refused(Test *test, const Setup *setup)
+{
+    Heard heard;
+    TrainResult result;
+    const char *const data[] = {"one.jsonl", "two.jsonl"};
+    TrainParams good = basic("test_trainer folder/kept", &heard), params = good;
+    params.steps = good.steps = 2;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    good.resume = true;
+    params = good;
+    params.learning_rate = 0.5;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began with --lr 0.02, not 0.5");
+    params = good;
+    params.steps = 20;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "--steps");
+    params = good;
+    params.schedule = "linear";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "--schedule");
+    params = good;
+    params.validation = "0.5";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "no --val");
+    params = good;
+    params.data = data;
+    params.data_count = 2;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "1 files, not 2");
+}
+
+/* Letters whose reply begins beyond the row have no loss: a step of such letters alone would
+ * divide nothing by nothing. */
+static void replies_out_of_reach(Test *test, const Setup *setup)
+{
+    static const char mixed[] = "test_trainer folder/mixed.jsonl";
+    static const char far[] = "test_trainer folder/far.jsonl";
+    const char *data[] = {mixed};
+    Heard heard;
+    TrainResult result;
+    Text text = {0};
+    text_print(&text, "{\"prompt\": \"%0200d\", \"completion\": \"far\"}\n", 7);
+    CHECK_OK(test, os_write_file(far, text.data, text.bytes));
+    text_print(&text, "{\"prompt\": \"near\", \"completion\": \"by\"}\n");
+    CHECK_OK(test, os_write_file(mixed, text.data, text.bytes));
+    text_finish(&text);
+    TrainParams params = basic("test_trainer folder/reach", &heard);
+    params.data = data;
+    params.step_examples = 1;
+    params.steps = 3;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, result.steps == 3 && heard.finite);
+    CHECK(test, strstr(heard.notes, "1 of 2 examples begin their reply after that"));
+    params.run = "test_trainer folder/unreached";
+    params.validation = far;
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "far.jsonl: every reply begins after the first 128 tokens");
+    CHECK(test, !os_exists(params.run));
+}
+
+/* The first step of a warm-up has a rate of 0; a run of one step learns all the same. */
+static void one_step_learns(Test *test, const Setup *setup)
+{
+    const char *run = "test_trainer folder/single";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.steps = 1;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    CHECK(test, adapted_loss(test, setup, run, letters) < adapted_loss(test, setup, NULL, letters));
+}
+
 static void fits_the_time(Test *test, const Setup *setup)
 {
     const char *run = "test_trainer folder/time";
@@ -342,6 +416,9 @@ static void all(Test *test, Setup *setup, const char *path)
     ranks_may_differ(test, setup);
     stops_early(test, setup);
     other_inputs_are_refused(test, setup);
+    other_options_are_refused(test, setup);
+    replies_out_of_reach(test, setup);
+    one_step_learns(test, setup);
     fits_the_time(test, setup);
     not_finite(test, setup);
     bad_numbers(test, setup);
