@@ -26,9 +26,12 @@ shared float a_tile[TILE_K * A_PITCH];   // [TILE_K, TILE_M]
 shared float b_tile[TILE_K * B_PITCH];   // [TILE_K, TILE_N]
 
 // Fills both tiles from column `first` of the sums; outside the matrices they are zero.
+// Unrolled, here and below: llvmpipe ends all loops of an invocation after 65,535 iterations
+// in all, which the sums over a vocabulary would reach.
 void load_tiles(uint row, uint column, uint first)
 {
-    for (uint i = gl_LocalInvocationID.x; i < TILE_M * TILE_K; i += THREADS) {
+    [[unroll]] for (uint turn = 0; turn < (TILE_M * TILE_K + THREADS - 1) / THREADS; turn++) {
+        uint i = gl_LocalInvocationID.x + turn * THREADS;
 #ifdef LAYOUT_TN
         uint r = i % TILE_M, s = i / TILE_M;
         uint at = push.a_offset + (first + s) * push.a_stride + row + r;
@@ -37,9 +40,11 @@ void load_tiles(uint row, uint column, uint first)
         uint at = push.a_offset + (row + r) * push.a_stride + first + s;
 #endif
         bool inside = row + r < push.m && first + s < push.k;
-        a_tile[s * A_PITCH + r] = inside ? a[at] : 0.0;
+        if (i < TILE_M * TILE_K)
+            a_tile[s * A_PITCH + r] = inside ? a[at] : 0.0;
     }
-    for (uint i = gl_LocalInvocationID.x; i < TILE_N * TILE_K; i += THREADS) {
+    [[unroll]] for (uint turn = 0; turn < (TILE_N * TILE_K + THREADS - 1) / THREADS; turn++) {
+        uint i = gl_LocalInvocationID.x + turn * THREADS;
 #ifdef LAYOUT_NT
         uint r = i / TILE_K, s = i % TILE_K;
         uint at = push.b_offset + (column + r) * push.b_stride + first + s;
@@ -48,7 +53,8 @@ void load_tiles(uint row, uint column, uint first)
         uint at = push.b_offset + (first + s) * push.b_stride + column + r;
 #endif
         bool inside = column + r < push.n && first + s < push.k;
-        b_tile[s * B_PITCH + r] = inside ? b[at] : 0.0;
+        if (i < TILE_N * TILE_K)
+            b_tile[s * B_PITCH + r] = inside ? b[at] : 0.0;
     }
 }
 
@@ -71,7 +77,7 @@ void main()
     for (uint first = 0; first < push.k; first += TILE_K) {
         load_tiles(row, column, first);
         barrier();
-        for (uint s = 0; s < TILE_K; s++) {
+        for (uint four = 0; four < TILE_K; four += 4) [[unroll]] for (uint s = four; s < four + 4; s++) {
             float left[WORK_M], right[WORK_N];
             [[unroll]] for (uint i = 0; i < WORK_M; i++)
                 left[i] = a_tile[s * A_PITCH + my_row + i * down];

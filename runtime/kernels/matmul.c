@@ -129,6 +129,8 @@ static const KernelCase nn_cases[] = {
     {.name = "lora-a", .push = ADDED(512, 576, 16, 16, 576)},
     {.name = "lora-b", .push = DENSE(512, 16, 576, 576, 16)},
     {.name = "head", .push = ADDED(32, 576, 4099, 4099, 576)},
+    /* sums over a vocabulary: beyond llvmpipe's 65,535 iterations where loops are not unrolled */
+    {.name = "vocabulary", .push = DENSE(6, 24, 24000, 24000, 24)},
 };
 static const KernelCase tn_cases[] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
