@@ -116,9 +116,14 @@ void run_close(Run **run)
         return;
     bool unused = (*run)->lock && (*run)->created && !(*run)->frozen;
     char *sentence = mem_string(tmb_last_error());
-    if (unused && !os_exists((*run)->config_path))
+    bool removing = unused && !os_exists((*run)->config_path);
+    if (removing)
         remove_unused(*run);
+    /* where an open file cannot be removed (Windows), once more after the lock is released */
+    bool again = removing && os_exists((*run)->path);
     os_unlock(&(*run)->lock);
+    if (again)
+        remove_unused(*run);
     tmb_status restored = unused ? fail(TMB_FAILED, "%s", sentence) : TMB_OK;
     (void)restored;
     free(sentence);
