@@ -39,6 +39,7 @@ done)"
 layers='runtime/base:timbre
 runtime/gpu:base
 runtime/kernels:base gpu
+runtime/check:base gpu kernels
 src/data:base
 src/graph:base gpu kernels
 src/model:base gpu kernels graph data
@@ -46,7 +47,7 @@ src/train:base gpu kernels graph data model
 src/infer:base gpu kernels graph data model
 src/export:base gpu kernels graph data model train infer
 src/report:base gpu kernels graph data model train infer
-src/api:base gpu kernels graph data model train infer export report timbre
+src/api:base gpu kernels check graph data model train infer export report timbre
 src/cli:base timbre'
 report 'includes across layers' "$(printf '%s\n' "$layers" | while IFS=: read -r folder allowed; do
     [ -d "$folder" ] || continue

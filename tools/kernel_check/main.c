@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/os.h"
-#include "bench.h"
-#include "check.h"
-#include "reflect.h"
+#include "check/bench.h"
+#include "check/check.h"
+#include "check/reflect.h"
 #include "report.h"
 #include "shader.h"
 

@@ -2,7 +2,7 @@
 #define KERNEL_CHECK_REPORT_H
 /* Counts, lines for people, and the JSON file. */
 
-#include "check.h"
+#include "check/check.h"
 #include "options.h"
 
 typedef struct cJSON cJSON;

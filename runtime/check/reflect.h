@@ -1,5 +1,5 @@
-#ifndef KERNEL_CHECK_REFLECT_H
-#define KERNEL_CHECK_REFLECT_H
+#ifndef CHECK_REFLECT_H
+#define CHECK_REFLECT_H
 /* What a compiled shader says of itself, read from its SPIR-V, and whether that agrees
  * with its row. */
 

@@ -1,5 +1,5 @@
-#ifndef KERNEL_CHECK_TRUTH_H
-#define KERNEL_CHECK_TRUTH_H
+#ifndef CHECK_TRUTH_H
+#define CHECK_TRUTH_H
 /* What a kernel is given and what it must give back: the inputs of one case and the
  * results of its reference in double precision. Shared by all rows of a family. */
 

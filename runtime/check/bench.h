@@ -1,9 +1,9 @@
-#ifndef KERNEL_CHECK_BENCH_H
-#define KERNEL_CHECK_BENCH_H
+#ifndef CHECK_BENCH_H
+#define CHECK_BENCH_H
 /* Speed of one case: the median of runs over rotating buffers, so that caches do not
  * answer for memory. */
 
-#include "check.h"
+#include "check/check.h"
 
 /* seconds of the median run; bytes: every binding once, those updated in place twice. */
 TMB_MUST_USE tmb_status bench_run(Gpu *gpu, const KernelRow *row, const KernelCase *one,

@@ -1,5 +1,5 @@
 /* SPIR-V as in the Khronos SPIR-V specification 1.5; opcodes and enumerants by number. */
-#include "reflect.h"
+#include "check/reflect.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "truth.h"
+#include "check/truth.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "bench.h"
+#include "check/bench.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
-#ifndef KERNEL_CHECK_CHECK_H
-#define KERNEL_CHECK_CHECK_H
+#ifndef CHECK_CHECK_H
+#define CHECK_CHECK_H
 /* One kernel run on one device against one truth. */
 
 #include "base/mem.h"
 #include "kernels/roof.h"
-#include "truth.h"
+#include "check/truth.h"
 
 /* Device memory of the bindings, kept and grown from case to case. */
 typedef struct Rig {
