@@ -84,29 +84,24 @@ static const EmbeddingPush llama3 = {.rows = 64, .cols = 4096, .vocab = 1000, .c
     {                                                                                      \
         return embedding_fwd_input(push, index, values, count, seed, dtype);               \
     }
-/* plain types, types in blocks of 32 values, types in blocks of 256 */
+/* plain types, types in blocks */
 #define PLAIN_TYPE(type, dtype)                                                            \
     TYPE_FUNCTIONS(type, dtype)                                                            \
     static const KernelCase cases_##type[] = {                                             \
         {"smallest", &smallest, input_##type}, {"ragged", &ragged, input_##type},          \
         {"split", &split, input_##type}, {"smollm2", &smollm2, input_##type}};
-#define SMALL_BLOCK_TYPE(type, dtype)                                                      \
+#define BLOCK_TYPE(type, dtype, values)                                                    \
     TYPE_FUNCTIONS(type, dtype)                                                            \
     static const KernelCase cases_##type[] = {{"block", &block, input_##type},             \
-        {"split", &split, input_##type}, {"smollm2", &smollm2, input_##type}};
-#define LARGE_BLOCK_TYPE(type, dtype)                                                      \
-    TYPE_FUNCTIONS(type, dtype)                                                            \
-    static const KernelCase cases_##type[] = {{"block", &block, input_##type},             \
-        {"split", &split, input_##type}, {"llama3", &llama3, input_##type}};
+        {"split", &split, input_##type},                                                   \
+        {(values) > 64 ? "llama3" : "smollm2", (values) > 64 ? &llama3 : &smollm2,         \
+         input_##type}};
 PLAIN_TYPE(f32, DTYPE_F32)
 PLAIN_TYPE(f16, DTYPE_F16)
 PLAIN_TYPE(bf16, DTYPE_BF16)
-SMALL_BLOCK_TYPE(q8_0, DTYPE_Q8_0)
-SMALL_BLOCK_TYPE(q4_0, DTYPE_Q4_0)
-SMALL_BLOCK_TYPE(q4_1, DTYPE_Q4_1)
-SMALL_BLOCK_TYPE(q5_0, DTYPE_Q5_0)
-LARGE_BLOCK_TYPE(q4_k, DTYPE_Q4_K)
-LARGE_BLOCK_TYPE(q6_k, DTYPE_Q6_K)
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) BLOCK_TYPE(name, DTYPE_##NAME, BLOCK)
+#include "kernels.def"
 
 /* ---- backward ----------------------------------------------------------- */
 
@@ -195,12 +190,9 @@ const KernelRow rows_embedding[] = {
     EMBEDDING_FWD(f32, DTYPE_F32),
     EMBEDDING_FWD(f16, DTYPE_F16),
     EMBEDDING_FWD(bf16, DTYPE_BF16),
-    EMBEDDING_FWD(q8_0, DTYPE_Q8_0),
-    EMBEDDING_FWD(q4_0, DTYPE_Q4_0),
-    EMBEDDING_FWD(q4_1, DTYPE_Q4_1),
-    EMBEDDING_FWD(q5_0, DTYPE_Q5_0),
-    EMBEDDING_FWD(q4_k, DTYPE_Q4_K),
-    EMBEDDING_FWD(q6_k, DTYPE_Q6_K),
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) EMBEDDING_FWD(name, DTYPE_##NAME),
+#include "kernels.def"
     {
         .name = "embedding_bwd", .family = "embedding_bwd",
         .push_bytes = sizeof(EmbeddingBwdPush),

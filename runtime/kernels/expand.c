@@ -74,12 +74,9 @@ static const ExpandPush block_pushes[] = {
 
 EXPAND_PLAIN(F16, f16)
 EXPAND_PLAIN(BF16, bf16)
-EXPAND_BLOCKS(Q8_0, q8_0)
-EXPAND_BLOCKS(Q4_0, q4_0)
-EXPAND_BLOCKS(Q4_1, q4_1)
-EXPAND_BLOCKS(Q5_0, q5_0)
-EXPAND_BLOCKS(Q4_K, q4_k)
-EXPAND_BLOCKS(Q6_K, q6_k)
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) EXPAND_BLOCKS(NAME, name)
+#include "kernels.def"
 
 /* tolerance 0: the rounding of every value is part of the contract */
 #define EXPAND_ROW(TYPE, LOWER, CASES)                                                \
@@ -102,11 +99,8 @@ EXPAND_BLOCKS(Q6_K, q6_k)
 const KernelRow rows_expand[] = {
     EXPAND_ROW(F16, f16, plain_cases),
     EXPAND_ROW(BF16, bf16, plain_cases),
-    EXPAND_ROW(Q8_0, q8_0, q8_0_cases),
-    EXPAND_ROW(Q4_0, q4_0, q4_0_cases),
-    EXPAND_ROW(Q4_1, q4_1, q4_1_cases),
-    EXPAND_ROW(Q5_0, q5_0, q5_0_cases),
-    EXPAND_ROW(Q4_K, q4_k, q4_k_cases),
-    EXPAND_ROW(Q6_K, q6_k, q6_k_cases),
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) EXPAND_ROW(NAME, name, name##_cases),
+#include "kernels.def"
 };
 const size_t rows_expand_count = COUNT_OF(rows_expand);

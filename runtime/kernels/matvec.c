@@ -103,7 +103,6 @@ static const KernelCase plain_cases[] = {
     {                                                                                 \
         return in_fours(DTYPE_##TYPE, push);                                          \
     }
-/* The block is 32 values for these, 256 for the K types. */
 #define MATVEC_BLOCKS(TYPE, LOWER, BLOCK)                                             \
     MATVEC_COMMON(TYPE, LOWER)                                                        \
     static bool LOWER##_input(const void *push, unsigned index, double *values,       \
@@ -118,9 +117,9 @@ static const KernelCase plain_cases[] = {
         {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = LOWER##_input},     \
         {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = LOWER##_input},  \
         {.name = "strided", .push = LOOSE(5, 88, BLOCK), .input = LOWER##_input},     \
-        {.name = "smollm2", .push = DENSE(1, 576, BLOCK == 32 ? 576 : 512),           \
+        {.name = "smollm2", .push = DENSE(1, 576, (BLOCK) > 64 ? 512 : 576),           \
          .input = LOWER##_input},                                                     \
-        {.name = "batched", .push = DENSE(8, 192, BLOCK == 32 ? 1536 : 1024),         \
+        {.name = "batched", .push = DENSE(8, 192, (BLOCK) > 64 ? 1024 : 1536),         \
          .input = LOWER##_input},                                                     \
         {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = LOWER##_input},  \
     };
@@ -128,12 +127,9 @@ static const KernelCase plain_cases[] = {
 MATVEC_COMMON(F32, f32)
 MATVEC_COMMON(F16, f16)
 MATVEC_COMMON(BF16, bf16)
-MATVEC_BLOCKS(Q8_0, q8_0, 32)
-MATVEC_BLOCKS(Q4_0, q4_0, 32)
-MATVEC_BLOCKS(Q4_1, q4_1, 32)
-MATVEC_BLOCKS(Q5_0, q5_0, 32)
-MATVEC_BLOCKS(Q4_K, q4_k, 256)
-MATVEC_BLOCKS(Q6_K, q6_k, 256)
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) MATVEC_BLOCKS(NAME, name, BLOCK)
+#include "kernels.def"
 
 #define COMMON_FIELDS(TYPE, LOWER, CASES)                                             \
     .family = "matvec",                                                               \
@@ -177,11 +173,8 @@ const KernelRow rows_matvec[] = {
     MATVEC_ROWS(F32, f32, plain_cases),
     MATVEC_ROWS(F16, f16, plain_cases),
     MATVEC_ROWS(BF16, bf16, plain_cases),
-    MATVEC_ROWS(Q8_0, q8_0, q8_0_cases),
-    MATVEC_ROWS(Q4_0, q4_0, q4_0_cases),
-    MATVEC_ROWS(Q4_1, q4_1, q4_1_cases),
-    MATVEC_ROWS(Q5_0, q5_0, q5_0_cases),
-    MATVEC_ROWS(Q4_K, q4_k, q4_k_cases),
-    MATVEC_ROWS(Q6_K, q6_k, q6_k_cases),
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) MATVEC_ROWS(NAME, name, name##_cases),
+#include "kernels.def"
 };
 const size_t rows_matvec_count = COUNT_OF(rows_matvec);

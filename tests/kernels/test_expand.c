@@ -119,8 +119,12 @@ static void device_is_exact(Test *test, Gpu *gpu, Dtype dtype, const Golden *gol
 int main(int argc, char **argv)
 {
     Test test = {.name = "expand"};
-    static const Dtype types[] = {DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_0,
-                                  DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q4_K, DTYPE_Q6_K};
+    static const struct { Dtype dtype; uint32_t block; } types[] = {
+        {DTYPE_F16, 1}, {DTYPE_BF16, 1},
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) {DTYPE_##NAME, BLOCK},
+#include "kernels.def"
+    };
     if (argc != 2) {
         printf("usage: %s GOLDEN_FOLDER\n", argv[0]);
         return 2;
@@ -133,10 +137,11 @@ int main(int argc, char **argv)
         CHECK_OK(&test, status);
     for (size_t i = 0; i < COUNT_OF(types); i++) {
         Golden golden;
-        if (golden_read(&test, argv[1], types[i], &golden)) {
-            reference_is_exact(&test, types[i], &golden);
+        CHECK(&test, dtype_info(types[i].dtype)->block == types[i].block);
+        if (golden_read(&test, argv[1], types[i].dtype, &golden)) {
+            reference_is_exact(&test, types[i].dtype, &golden);
             if (gpu)
-                device_is_exact(&test, gpu, types[i], &golden);
+                device_is_exact(&test, gpu, types[i].dtype, &golden);
         }
         free(golden.data);
     }

@@ -16,7 +16,6 @@ typedef struct ShaderLine {
 static const ShaderLine lines[] = {
 #include "kernels.def"
 };
-#undef KERNEL
 
 static const ShaderLine *line_of(const char *name)
 {
