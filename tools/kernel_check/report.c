@@ -121,6 +121,18 @@ void report_bench(Report *report, const char *device, const KernelRow *row, cons
     fflush(stdout);
 }
 
+/* Rows that this build could not compile, and why; nothing when all are there. */
+static void print_not_built(const Options *options)
+{
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        const char *why;
+        size_t bytes;
+        if (glob_match(options->kernel, row->name) && !kernel_spirv(row->name, &bytes, &why))
+            printf("%s: %s; tools/compilers-setup fetches a newer one\n", row->name, why);
+    }
+}
+
 int report_end(Report *report)
 {
     Tally *total = &report->total;
@@ -130,6 +142,7 @@ int report_end(Report *report)
     }
     cJSON_Delete(report->json);
     free(report->rows);
+    print_not_built(report->options);
     printf("%u passed, %u failed, %u skipped\n", total->passed, total->failed, total->skipped);
     return total->failed ? 1 : !total->passed && total->skipped ? 77 : 0;
 }

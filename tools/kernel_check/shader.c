@@ -102,7 +102,7 @@ static tmb_status run_compiler(const char *path, const char *output, const Shade
                                const char *root)
 {
     enum { ARGUMENTS = 32 };
-    const char *arguments[ARGUMENTS] = {"glslangValidator", "-V", "--target-env", "vulkan1.2",
+    const char *arguments[ARGUMENTS] = {GLSLANG, "-V", "--target-env", "vulkan1.2",
                                         "-Os", "--quiet", "-o", output, path};
     size_t count = 9;
     Arena arena = {0};

@@ -19,6 +19,24 @@ build_folder() {
     fi
 }
 
+# The newer glslang that tools/compilers-setup keeps; empty when there is none.
+cached_glslang() {
+    local cache
+    cache=$(cache_folder) && [ -x "$cache/compilers/glslang/glslang" ] &&
+        printf '%s/compilers/glslang/glslang' "$cache"
+}
+
+# follow_glslang FOLDER: a build without a choice of its own takes the newer glslang once it is
+# there, and the system's again once it is gone.
+follow_glslang() {
+    local configured cached
+    configured=$(sed -n 's/^glslang = //p' "$1/meson-private/cmd_line.txt" 2>/dev/null | head -n 1)
+    cached=$(cached_glslang)
+    if [ -z "$configured" ] && [ -n "$cached" ] || [ -n "$configured" ] && [ ! -x "$configured" ]; then
+        meson configure "$1" -Dglslang="$cached"
+    fi
+}
+
 # build_timbre FOLDER [meson option…]: sets up and compiles; quiet unless it fails.
 build_timbre() {
     local folder=$1 log
@@ -26,12 +44,13 @@ build_timbre() {
     log=$(mktemp) || return 1
     if [ ! -f "$folder/build.ninja" ]; then
         rm -rf "$folder"
-        if ! meson setup "$folder" "$root" "$@" >"$log" 2>&1 </dev/null; then
+        if ! meson setup "$folder" "$root" -Dglslang="$(cached_glslang)" "$@" >"$log" 2>&1 </dev/null; then
             tail -n 25 "$log"
             rm -f "$log"
             return 1
         fi
     fi
+    follow_glslang "$folder" >"$log" 2>&1
     if ! ninja -C "$folder" >"$log" 2>&1 </dev/null; then
         grep -E -A 6 'error|FAILED|ERROR' "$log" | head -n 60
         rm -f "$log"
