@@ -68,6 +68,7 @@ char *os_cache_directory(void);
 /* ---- process ------------------------------------------------------------ */
 
 double os_seconds(void);                       /* monotonic */
+void os_sleep(double seconds);
 int64_t os_unix_time(void);                    /* seconds since 1970 */
 uint64_t os_peak_rss(void);                    /* bytes */
 uint64_t os_free_memory(void);                 /* bytes of main memory available now */

@@ -23,6 +23,11 @@ double os_seconds(void)
     return (double)ticks.QuadPart / (double)per_second.QuadPart;
 }
 
+void os_sleep(double seconds)
+{
+    Sleep((DWORD)(seconds * 1000));
+}
+
 int64_t os_unix_time(void)
 {
     return (int64_t)_time64(NULL);

@@ -88,6 +88,13 @@ static tmb_status create_device(Gpu *gpu)
     return TMB_OK;
 }
 
+tmb_status device_start(Gpu *gpu)
+{
+    TRY(create_device(gpu));
+    TRY(stream_init(gpu));
+    return pipelines_init(gpu);
+}
+
 tmb_status device_open(const Instance *instance, VkPhysicalDevice physical,
                        const GpuSnapshot *snapshot, const GpuParams *params, Gpu **out)
 {
@@ -105,9 +112,7 @@ tmb_status device_open(const Instance *instance, VkPhysicalDevice physical,
         gpu->caps.heap_bytes = params->vram_cap;
     bool cpu = snapshot->kind == GPU_CPU;
     budget_init(&gpu->budget, params->submit_seconds > 0 ? params->submit_seconds : cpu ? 0 : 0.1);
-    TRY_OR(done, status, create_device(gpu));
-    TRY_OR(done, status, stream_init(gpu));
-    TRY_OR(done, status, pipelines_init(gpu));
+    TRY_OR(done, status, device_start(gpu));
 done:
     if (status != TMB_OK)
         device_close(&gpu);
@@ -133,18 +138,24 @@ done:
     return status;
 }
 
+void device_stop(Gpu *gpu)
+{
+    if (!gpu->device)
+        return;
+    gpu->vk.vkDeviceWaitIdle(gpu->device);
+    memory_finish(gpu);
+    pipelines_finish(gpu);
+    stream_finish(gpu);
+    gpu->vk.vkDestroyDevice(gpu->device, NULL);
+    gpu->device = NULL;
+}
+
 void device_close(Gpu **pointer)
 {
     Gpu *gpu = *pointer;
     if (!gpu)
         return;
-    if (gpu->device) {
-        gpu->vk.vkDeviceWaitIdle(gpu->device);
-        memory_finish(gpu);
-        pipelines_finish(gpu);
-        stream_finish(gpu);
-        gpu->vk.vkDestroyDevice(gpu->device, NULL);
-    }
+    device_stop(gpu);
     profile_finish(gpu);
     free(gpu);
     *pointer = NULL;

@@ -71,6 +71,15 @@ typedef struct GpuParams {
  * when there is no loader, no driver or no match; gpu_why() says how it chose. */
 TMB_MUST_USE tmb_status gpu_open(const GpuParams *params, Gpu **out);
 void gpu_close(Gpu **gpu);
+/* After TMB_DEVICE_LOST, or when a submit ran out of memory: opens the same device anew in the
+ * same Gpu, with half the work in a submit (where there was no limit, half of 0.1 s). Pipelines
+ * are gone; buffers must have been destroyed before, or this is TMB_DEVICE_LOST. A driver that
+ * is still busy resetting is given some seconds. A failure leaves a Gpu that only answers
+ * TMB_DEVICE_LOST; it can be tried again. */
+TMB_MUST_USE tmb_status gpu_reopen(Gpu *gpu);
+/* One sentence about something that befell the device since the last call and did not stop it
+ * (a submit that took far too long), or NULL. Owned by the Gpu until the next call. */
+const char *gpu_notice(Gpu *gpu);
 const GpuCaps *gpu_caps(const Gpu *gpu);
 const char *gpu_why(const Gpu *gpu);    /* "llvmpipe …: the only device found" */
 

@@ -114,8 +114,10 @@ struct Gpu {
     GpuParams params;            /* text members are not kept */
     char why[1024];
     bool lost;
+    char notice[256], told[256];  /* what gpu_notice will say, and said last */
     /* memory.c */
     uint64_t used, peak, next_id;
+    uint32_t buffers;            /* alive, the staging buffer included */
     GpuBuffer *staging;          /* created at the first use */
     /* pipeline.c */
     PipelineLayout **layouts;
@@ -146,6 +148,10 @@ TMB_MUST_USE tmb_status device_open(const Instance *instance, VkPhysicalDevice p
                                     Gpu **out);
 /* Fills and reads back a few bytes, and compares: devices that cannot are skipped. */
 TMB_MUST_USE tmb_status device_trial(Gpu *gpu);
+/* Makes the VkDevice of a Gpu whose physical device, snapshot and caps are known. */
+TMB_MUST_USE tmb_status device_start(Gpu *gpu);
+/* Gives back all that was made from the VkDevice, and it too. */
+void device_stop(Gpu *gpu);
 /* Closes the device, not the instance. */
 void device_close(Gpu **gpu);
 
@@ -178,6 +184,13 @@ TMB_MUST_USE tmb_status stream_check_copy(GpuSlice from, GpuSlice to);
 /* Records one dispatch, or a part of its grid, into the frame. */
 TMB_MUST_USE tmb_status stream_record(Gpu *gpu, Frame *frame, const GpuDispatch *dispatch,
                                       const uint32_t base[3], const uint32_t count[3]);
+
+/* ---- lost.c -------------------------------------------------------------- */
+
+/* A wait for work that should have taken budget.seconds at most took this long. */
+void lost_watch(Gpu *gpu, double seconds);
+/* TMB_DEVICE_LOST while the Gpu waits to be opened again. */
+TMB_MUST_USE tmb_status lost_check(const Gpu *gpu);
 
 /* ---- descriptor.c -------------------------------------------------------- */
 

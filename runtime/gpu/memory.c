@@ -23,7 +23,7 @@ uint64_t memory_available(Gpu *gpu)
 {
     int type = caps_memory_type(&gpu->snapshot, GPU_HEAP_DEVICE, UINT32_MAX);
     uint64_t capped = gpu->caps.heap_bytes > gpu->used ? gpu->caps.heap_bytes - gpu->used : 0;
-    if (type < 0 || !(gpu->caps.bits & GPU_CAP_MEMORY_BUDGET))
+    if (type < 0 || gpu->lost || !(gpu->caps.bits & GPU_CAP_MEMORY_BUDGET))
         return capped;
     uint64_t live = heap_budget(gpu, gpu->snapshot.type[type].heap);
     return live < capped ? live : capped;
@@ -84,8 +84,10 @@ tmb_status gpu_buffer_create(Gpu *gpu, uint64_t bytes, GpuHeap heap, const char 
                              GpuBuffer **out)
 {
     *out = NULL;
+    TRY(lost_check(gpu));
     TRY(check_size(gpu, bytes, heap, label));
     GpuBuffer *buffer = MEM_NEW(GpuBuffer);
+    gpu->buffers++;
     buffer->bytes = bytes;
     buffer->heap = heap;
     buffer->id = ++gpu->next_id;
@@ -117,6 +119,7 @@ void gpu_buffer_destroy(Gpu *gpu, GpuBuffer **pointer)
     /* work that uses it may be pending; a failure here shows again at the next wait */
     if (buffer->memory && !gpu->lost)
         (void)!stream_drain(gpu);
+    gpu->buffers--;
     gpu->used -= buffer->heap == GPU_HEAP_DEVICE ? buffer->bytes : 0;
     gpu->vk.vkDestroyBuffer(gpu->device, buffer->handle, NULL);
     gpu->vk.vkFreeMemory(gpu->device, buffer->memory, NULL);

@@ -126,6 +126,12 @@ void pipelines_finish(Gpu *gpu)
     gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->cache, NULL);
     free(gpu->pipelines);
     free(gpu->cache_path);
+    gpu->layouts = NULL;
+    gpu->pipelines = NULL;
+    gpu->layout_count = gpu->pipeline_count = 0;
+    gpu->cache = VK_NULL_HANDLE;
+    gpu->cache_path = NULL;
+    gpu->cache_grew = false;
 }
 
 /* ---- layouts: one per number and kind of bindings ---------------------------------- */
@@ -280,6 +286,7 @@ static tmb_status compile(Gpu *gpu, const GpuPipelineInfo *info, GpuPipeline *pi
 tmb_status gpu_pipeline_get(Gpu *gpu, const GpuPipelineInfo *info, GpuPipeline **out)
 {
     *out = NULL;
+    TRY(lost_check(gpu));
     for (size_t i = 0; i < gpu->pipeline_count; i++)
         if (same(gpu->pipelines[i], info)) {
             *out = gpu->pipelines[i];

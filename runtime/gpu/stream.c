@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "gpu/internal.h"
 
 static const VkPipelineStageFlags WORK_STAGES =
@@ -62,28 +63,28 @@ void stream_finish(Gpu *gpu)
         gpu->vk.vkDestroyQueryPool(gpu->device, frame->queries, NULL);
     }
     gpu->vk.vkDestroyCommandPool(gpu->device, gpu->command_pool, NULL);
+    memset(gpu->frames, 0, sizeof gpu->frames);
+    gpu->command_pool = VK_NULL_HANDLE;
+    gpu->frame_at = 0;
+    gpu->hazards.count = 0;
 }
 
 tmb_status stream_frame_wait(Gpu *gpu, Frame *frame)
 {
     if (!frame->in_flight)
         return TMB_OK;
+    /* no time limit: a stalled device is waited for, and a watchdog ends what hangs */
+    double started = os_seconds();
     TRY(gpu_check(gpu, gpu->vk.vkWaitForFences(gpu->device, 1, &frame->fence, VK_TRUE, UINT64_MAX),
                   "waiting for the device"));
+    lost_watch(gpu, os_seconds() - started);
     frame->in_flight = false;
     return profile_collect(gpu, frame);
 }
 
-static tmb_status lost(const Gpu *gpu)
-{
-    return fail(TMB_DEVICE_LOST, "%s was reset by its driver; it must be opened again",
-                gpu->caps.name);
-}
-
 tmb_status stream_frame(Gpu *gpu, Frame **out)
 {
-    if (gpu->lost)
-        return lost(gpu);
+    TRY(lost_check(gpu));
     Frame *frame = &gpu->frames[gpu->frame_at];
     *out = frame;
     if (frame->recording)
@@ -160,8 +161,7 @@ static tmb_status check_slice(const Gpu *gpu, const char *name, uint32_t bind, G
 tmb_status stream_check(Gpu *gpu, const GpuDispatch *dispatch)
 {
     const GpuPipeline *pipeline = dispatch->pipeline;
-    if (gpu->lost)
-        return lost(gpu);
+    TRY(lost_check(gpu));
     for (uint32_t i = 0; i < pipeline->bind_count; i++)
         TRY(check_slice(gpu, pipeline->name, i, dispatch->bind[i]));
     for (int i = 0; i < 3; i++)
@@ -321,8 +321,7 @@ tmb_status gpu_copy(Gpu *gpu, GpuSlice from, GpuSlice to)
 tmb_status gpu_flush(Gpu *gpu)
 {
     Frame *frame = &gpu->frames[gpu->frame_at];
-    if (gpu->lost)
-        return lost(gpu);
+    TRY(lost_check(gpu));
     if (!frame->recording)
         return TMB_OK;
     profile_end(gpu, frame);
