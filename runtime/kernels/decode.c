@@ -69,16 +69,71 @@ static void q5_0(Block block, unsigned group, float values[32])
     }
 }
 
-static void q4_k(Block block, unsigned group, float values[32])
+static void q5_1(Block block, unsigned group, float values[32])
+{
+    (void)group;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned fifth = byte_at(block, 4 + i / 8) >> i % 8 & 1u;
+        volatile float product = half_at(block, 0) * (float)(nibble_at(block, 8, i) | fifth << 4);
+        values[i] = product + half_at(block, 2);
+    }
+}
+
+static void q2_k(Block block, unsigned group, float values[32])
+{
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned scales = byte_at(block, group * 2 + i / 16);
+        unsigned pair = byte_at(block, 16 + group / 4 * 32 + i) >> group % 4 * 2 & 3u;
+        float d = half_at(block, 80) * (float)(scales & 15u);
+        volatile float product = d * (float)pair, m = half_at(block, 82) * (float)(scales >> 4);
+        values[i] = product - m;
+    }
+}
+
+static void q3_k(Block block, unsigned group, float values[32])
+{
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned index = group * 2 + i / 16;
+        unsigned low = byte_at(block, 96 + index % 8) >> index / 8 * 4 & 15u;
+        unsigned high = byte_at(block, 104 + index % 4) >> index / 4 * 2 & 3u;
+        unsigned pair = byte_at(block, 32 + group / 4 * 32 + i) >> group % 4 * 2 & 3u;
+        unsigned third = byte_at(block, i) >> group & 1u;
+        float d = half_at(block, 108) * (float)((int)(low | high << 4) - 32);
+        values[i] = d * (float)((int)(pair | third << 2) - 4);
+    }
+}
+
+/* Q4_K and Q5_K: factor and minimum of a group, and number i of the group below 16. */
+static float k_scale(Block block, unsigned group, float *minimum)
 {
     unsigned first = byte_at(block, 4 + group % 4), second = byte_at(block, 8 + group % 4);
     unsigned third = byte_at(block, 12 + group % 4);
     unsigned scale = group < 4 ? first & 63u : (third & 15u) | first >> 6 << 4;
-    unsigned minimum = group < 4 ? second & 63u : third >> 4 | second >> 6 << 4;
-    float d = half_at(block, 0) * (float)scale, m = half_at(block, 2) * (float)minimum;
+    unsigned smallest = group < 4 ? second & 63u : third >> 4 | second >> 6 << 4;
+    *minimum = half_at(block, 2) * (float)smallest;
+    return half_at(block, 0) * (float)scale;
+}
+
+static unsigned k_nibble(Block block, unsigned first, unsigned group, unsigned i)
+{
+    return byte_at(block, first + group / 2 * 32 + i) >> group % 2 * 4 & 15u;
+}
+
+static void q4_k(Block block, unsigned group, float values[32])
+{
+    float m, d = k_scale(block, group, &m);
     for (unsigned i = 0; i < 32; i++) {
-        unsigned nibble = byte_at(block, 16 + group / 2 * 32 + i) >> group % 2 * 4 & 15u;
-        volatile float product = d * (float)nibble;
+        volatile float product = d * (float)k_nibble(block, 16, group, i);
+        values[i] = product - m;
+    }
+}
+
+static void q5_k(Block block, unsigned group, float values[32])
+{
+    float m, d = k_scale(block, group, &m);
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned fifth = byte_at(block, 16 + i) >> group & 1u;
+        volatile float product = d * (float)(k_nibble(block, 48, group, i) | fifth << 4);
         values[i] = product - m;
     }
 }
@@ -100,9 +155,11 @@ typedef struct Decoder {
 } Decoder;
 
 static const Decoder decoders[DTYPE_COUNT] = {
-    [DTYPE_Q8_0] = {q8_0, {0, -1}}, [DTYPE_Q4_0] = {q4_0, {0, -1}},
-    [DTYPE_Q4_1] = {q4_1, {0, 2}},  [DTYPE_Q5_0] = {q5_0, {0, -1}},
-    [DTYPE_Q4_K] = {q4_k, {0, 2}},  [DTYPE_Q6_K] = {q6_k, {208, -1}},
+    [DTYPE_Q8_0] = {q8_0, {0, -1}},   [DTYPE_Q4_0] = {q4_0, {0, -1}},
+    [DTYPE_Q4_1] = {q4_1, {0, 2}},    [DTYPE_Q5_0] = {q5_0, {0, -1}},
+    [DTYPE_Q5_1] = {q5_1, {0, 2}},    [DTYPE_Q2_K] = {q2_k, {80, 82}},
+    [DTYPE_Q3_K] = {q3_k, {108, -1}}, [DTYPE_Q4_K] = {q4_k, {0, 2}},
+    [DTYPE_Q5_K] = {q5_k, {0, 2}},    [DTYPE_Q6_K] = {q6_k, {208, -1}},
 };
 
 void decode_reference_32(Dtype dtype, const double *source, uint64_t index, float values[32])

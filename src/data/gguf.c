@@ -207,7 +207,7 @@ static tmb_status refuse_type(const Gguf *gguf, const char *tensor, uint64_t typ
     for (size_t i = 0; i < COUNT_OF(unread_types); i++)
         if (unread_types[i].type == type)
             return fail(TMB_UNSUPPORTED, "%s: tensor %s has the type %s, which is not supported; "
-                        "use a file of type F16, BF16, Q8_0, Q4_K_M, Q5_0, Q4_0 or Q4_1",
+                        "use a file of type F16, BF16, Q8_0, Q6_K, Q5_K_M, Q4_K_M or IQ4_NL",
                         gguf->path, tensor, unread_types[i].name);
     return fail(TMB_UNSUPPORTED, "%s: tensor %s has the unknown type number %" PRIu64
                 "; the file is damaged or newer than this program", gguf->path, tensor, type);

@@ -197,7 +197,7 @@ static tmb_status check_tensor(Model *model, const ModelTensor *expected)
     if (!type_known(expected, tensor->dtype) ||
         expected->cols % dtype_info(tensor->dtype)->block)
         return fail(TMB_UNSUPPORTED, "%s: %s has type %s, which this build cannot compute with; "
-                    "use a Q4_0, Q4_1, Q8_0, Q4_K, Q6_K or F16 file",
+                    "use a Q8_0, Q6_K, Q5_K_M, Q4_K_M or F16 file",
                     gguf_path(model->gguf), expected->name, dtype_info(tensor->dtype)->name);
     model->config.parameters += tensor->values;
     model->config.weight_bytes += tensor->bytes;
