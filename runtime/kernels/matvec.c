@@ -52,6 +52,13 @@ static void cpu_grid(const void *push, const KernelTuning *tuning, uint32_t grou
 
 static const KernelTuning cpu_tunings[] = {{{2, 16}}, {{1, 16}}, {{4, 16}}};
 
+/* Two blocks at a time: whole words of every type that has these rows. Beyond eight vectors
+ * they would take seconds to compile. */
+static bool in_pairs(Dtype dtype, const MatvecPush *p)
+{
+    return in_fours(dtype, p) && p->rows <= 8 && p->k % 64 == 0;
+}
+
 static void matvec(Dtype dtype, const void *push, double *const bind[])
 {
     const MatvecPush *p = push;
@@ -103,6 +110,11 @@ static const KernelCase plain_cases[] = {
     {                                                                                 \
         return in_fours(DTYPE_##TYPE, push);                                          \
     }
+#define MATVEC_PAIRS(TYPE, LOWER)                                                     \
+    static bool LOWER##_in_pairs(const void *push)                                    \
+    {                                                                                 \
+        return in_pairs(DTYPE_##TYPE, push);                                          \
+    }
 #define MATVEC_BLOCKS(TYPE, LOWER, BLOCK)                                             \
     MATVEC_COMMON(TYPE, LOWER)                                                        \
     static bool LOWER##_input(const void *push, unsigned index, double *values,       \
@@ -117,6 +129,7 @@ static const KernelCase plain_cases[] = {
         {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = LOWER##_input},     \
         {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = LOWER##_input},  \
         {.name = "strided", .push = LOOSE(5, 88, BLOCK), .input = LOWER##_input},     \
+        {.name = "pairs", .push = LOOSE(3, 68, (BLOCK) * 6), .input = LOWER##_input}, \
         {.name = "smollm2", .push = DENSE(1, 576, (BLOCK) > 64 ? 512 : 576),           \
          .input = LOWER##_input},                                                     \
         {.name = "batched", .push = DENSE(8, 192, (BLOCK) > 64 ? 1024 : 1536),         \
@@ -130,6 +143,10 @@ MATVEC_COMMON(BF16, bf16)
 #define KERNEL(...)
 #define TYPE(name, NAME, BLOCK) MATVEC_BLOCKS(NAME, name, BLOCK)
 #include "kernels.def"
+
+MATVEC_PAIRS(Q8_0, q8_0)
+MATVEC_PAIRS(Q4_0, q4_0)
+MATVEC_PAIRS(Q4_1, q4_1)
 
 #define COMMON_FIELDS(TYPE, LOWER, CASES)                                             \
     .family = "matvec",                                                               \
@@ -145,19 +162,32 @@ MATVEC_COMMON(BF16, bf16)
     .case_count = COUNT_OF(CASES),                                                    \
     .tolerance = 1e-5
 
-/* x and w are texel buffers for the CPU's row */
+/* x and w are texel buffers for the CPU's rows */
+#define CPU_FIELDS                                                                    \
+    .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,                          \
+    .subgroup_size = 8,                                                               \
+    .texels = 3,                                                                      \
+    .tunings = cpu_tunings,                                                           \
+    .tuning_count = COUNT_OF(cpu_tunings),                                            \
+    .grid = cpu_grid
+
+#define MATVEC_BLOCKS_ROW(TYPE, LOWER, CASES)                                         \
+    {                                                                                 \
+        .name = "matvec_" #LOWER "_blocks",                                           \
+        CPU_FIELDS,                                                                   \
+        .rank = 5,                                                                    \
+        .tuning = {{4, 16}},                                                          \
+        .suits = LOWER##_in_pairs,                                                    \
+        COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
+    }
+
 #define MATVEC_ROWS(TYPE, LOWER, CASES)                                               \
     {                                                                                 \
         .name = "matvec_" #LOWER "_cpu",                                              \
-        .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,                      \
-        .subgroup_size = 8,                                                           \
-        .texels = 3,                                                                  \
+        CPU_FIELDS,                                                                   \
         .rank = 10,                                                                   \
         .tuning = {{2, 16}},                                                          \
-        .tunings = cpu_tunings,                                                       \
-        .tuning_count = COUNT_OF(cpu_tunings),                                        \
         .suits = LOWER##_in_fours,                                                    \
-        .grid = cpu_grid,                                                             \
         COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
     },                                                                                \
     {                                                                                 \
@@ -173,6 +203,9 @@ const KernelRow rows_matvec[] = {
     MATVEC_ROWS(F32, f32, plain_cases),
     MATVEC_ROWS(F16, f16, plain_cases),
     MATVEC_ROWS(BF16, bf16, plain_cases),
+    MATVEC_BLOCKS_ROW(Q8_0, q8_0, q8_0_cases),
+    MATVEC_BLOCKS_ROW(Q4_0, q4_0, q4_0_cases),
+    MATVEC_BLOCKS_ROW(Q4_1, q4_1, q4_1_cases),
 #define KERNEL(...)
 #define TYPE(name, NAME, BLOCK) MATVEC_ROWS(NAME, name, name##_cases),
 #include "kernels.def"

@@ -70,7 +70,7 @@ static void matvec_takes_at_most_sixteen(Test *test)
     MatvecPush push = {.rows = 8, .n = 576, .k = 576, .x_stride = 576, .y_stride = 576};
     const KernelRow *row = kernel_choose("matvec", dtypes, &caps, &push);
     REQUIRE(test, row);
-    CHECK_STRING(test, "matvec_q4_1_cpu", row->name);
+    CHECK_STRING(test, "matvec_q4_1_blocks", row->name);
     CHECK(test, kernel_tuning(row, NULL, &push).spec[1] == 8);
     push.n = 577;   /* 577 * 18 blocks of 20 bytes: no multiple of 16 bytes */
     row = kernel_choose("matvec", dtypes, &caps, &push);
