@@ -12,7 +12,7 @@ static const DtypeInfo infos[DTYPE_COUNT] = {
     [DTYPE_Q5_1] = {"Q5_1", 32, 24, 7},   [DTYPE_Q2_K] = {"Q2_K", 256, 84, 10},
     [DTYPE_Q3_K] = {"Q3_K", 256, 110, 11}, [DTYPE_Q4_K] = {"Q4_K", 256, 144, 12},
     [DTYPE_Q5_K] = {"Q5_K", 256, 176, 13}, [DTYPE_Q6_K] = {"Q6_K", 256, 210, 14},
-    [DTYPE_IQ4_NL] = {"IQ4_NL", 32, 18, 20},
+    [DTYPE_IQ4_NL] = {"IQ4_NL", 32, 18, 20}, [DTYPE_NF4] = {"NF4", 64, 36, -1},
 };
 
 const DtypeInfo *dtype_info(Dtype dtype)

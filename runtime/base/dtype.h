@@ -21,13 +21,14 @@ typedef enum Dtype {
     DTYPE_Q5_K,
     DTYPE_Q6_K,
     DTYPE_IQ4_NL,
+    DTYPE_NF4,      /* of bitsandbytes: f32 absmax, then 64 numbers of a table, first one high */
     DTYPE_COUNT
 } Dtype;
 
 typedef struct DtypeInfo {
     const char *name;       /* the field's name: "F32", "Q4_1", "Q6_K" */
     uint32_t block;         /* values in one block (1 for plain types) */
-    uint32_t block_bytes;   /* bytes of one block in a GGUF file */
+    uint32_t block_bytes;   /* bytes of one block in a file */
     int32_t ggml_type;      /* type number in GGUF, -1 if GGUF has none */
 } DtypeInfo;
 

@@ -28,6 +28,16 @@ static float half_at(Block block, unsigned i)
     return half_to_float((uint16_t)(byte_at(block, i) | byte_at(block, i + 1) << 8));
 }
 
+static float float_at(Block block, unsigned i)
+{
+    uint32_t bits = 0;
+    float value;
+    for (unsigned byte = 0; byte < 4; byte++)
+        bits |= (uint32_t)byte_at(block, i + byte) << byte * 8;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* Nibble of value i: 16 bytes hold values 0…15 low and 16…31 high. */
 static unsigned nibble_at(Block block, unsigned first, unsigned i)
 {
@@ -149,17 +159,32 @@ static void q6_k(Block block, unsigned group, float values[32])
     }
 }
 
+/* The values of bitsandbytes' functional.py, each the nearest f32. */
+static void nf4(Block block, unsigned group, float values[32])
+{
+    static const float table[16] = {
+        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+        -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+        0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
+    };
+    for (unsigned i = 0; i < 32; i++)
+        values[i] = float_at(block, 0) *
+                    table[byte_at(block, 4 + group * 16 + i / 2) >> (i % 2 ? 0 : 4) & 15u];
+}
+
 typedef struct Decoder {
     void (*decode)(Block block, unsigned group, float values[32]);
-    int half[2];      /* byte positions of the half-precision scales, -1: none */
+    struct { uint8_t at, bytes; } scale[2];   /* halves (2) or f32 (4) in a block */
 } Decoder;
 
 static const Decoder decoders[DTYPE_COUNT] = {
-    [DTYPE_Q8_0] = {q8_0, {0, -1}},   [DTYPE_Q4_0] = {q4_0, {0, -1}},
-    [DTYPE_Q4_1] = {q4_1, {0, 2}},    [DTYPE_Q5_0] = {q5_0, {0, -1}},
-    [DTYPE_Q5_1] = {q5_1, {0, 2}},    [DTYPE_Q2_K] = {q2_k, {80, 82}},
-    [DTYPE_Q3_K] = {q3_k, {108, -1}}, [DTYPE_Q4_K] = {q4_k, {0, 2}},
-    [DTYPE_Q5_K] = {q5_k, {0, 2}},    [DTYPE_Q6_K] = {q6_k, {208, -1}},
+    [DTYPE_Q8_0] = {q8_0, {{0, 2}}},         [DTYPE_Q4_0] = {q4_0, {{0, 2}}},
+    [DTYPE_Q4_1] = {q4_1, {{0, 2}, {2, 2}}}, [DTYPE_Q5_0] = {q5_0, {{0, 2}}},
+    [DTYPE_Q5_1] = {q5_1, {{0, 2}, {2, 2}}}, [DTYPE_Q2_K] = {q2_k, {{80, 2}, {82, 2}}},
+    [DTYPE_Q3_K] = {q3_k, {{108, 2}}},       [DTYPE_Q4_K] = {q4_k, {{0, 2}, {2, 2}}},
+    [DTYPE_Q5_K] = {q5_k, {{0, 2}, {2, 2}}}, [DTYPE_Q6_K] = {q6_k, {{208, 2}}},
+    [DTYPE_NF4] = {nf4, {{0, 4}}},
 };
 
 void decode_reference_32(Dtype dtype, const double *source, uint64_t index, float values[32])
@@ -190,16 +215,27 @@ static void put_half(double *words, uint64_t byte, uint16_t half)
     words[byte / 4] = (word & ~(0xffffu << shift)) | (uint32_t)half << shift;
 }
 
+static void put_scale(double *words, uint64_t byte, unsigned bytes, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (bytes == 2)
+        put_half(words, byte, float_to_half(value));
+    if (bytes == 4)
+        words[byte / 4] = bits;
+}
+
 void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t seed)
 {
     const DtypeInfo *info = dtype_info(dtype);
+    const Decoder *decoder = &decoders[dtype];
     Rng rng;
     rng_init(&rng, seed);
     for (uint64_t i = 0; i < count; i++)
         words[i] = (double)(uint32_t)rng_u64(&rng);
     for (uint64_t start = 0; start + info->block_bytes <= count * 4; start += info->block_bytes)
         for (int i = 0; i < 2; i++)
-            if (decoders[dtype].half[i] >= 0)
-                put_half(words, start + (uint64_t)decoders[dtype].half[i],
-                         float_to_half((float)(0.01 + 0.05 * rng_double(&rng))));
+            if (decoder->scale[i].bytes)
+                put_scale(words, start + decoder->scale[i].at, decoder->scale[i].bytes,
+                          (float)(0.01 + 0.05 * rng_double(&rng)));
 }

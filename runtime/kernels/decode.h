@@ -12,7 +12,7 @@ void decode_reference_32(Dtype dtype, const double *source, uint64_t index, floa
 /* Value `index` of the same. */
 float decode_reference(Dtype dtype, const double *source, uint64_t index);
 
-/* Fills the words of such a tensor with random blocks whose half-precision scales are
+/* Fills the words of such a tensor with random blocks whose scales are
  * ordinary numbers (random bits would make infinities); for KernelCase.input. Types in blocks only. */
 void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t seed);
 

@@ -80,5 +80,35 @@ void decode32(uint index, out vec4 v[8])
     }
 }
 
+#elif defined(TYPE_NF4)   // 9 words: absmax, 32 bytes of numbers in the table, first one high
+
+// Dettmers et al., 2023. By selection: an indexed table would lie in slow memory.
+vec4 decode_nf4(uint pairs)
+{
+    const float t[16] = float[](
+        -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+        -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+        0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+        0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0);
+    uvec4 number = uvec4(pairs >> 4, pairs, pairs >> 12, pairs >> 8);
+    bvec4 bit0 = notEqual(number & 1u, uvec4(0u)), bit1 = notEqual(number & 2u, uvec4(0u));
+    bvec4 bit2 = notEqual(number & 4u, uvec4(0u)), bit3 = notEqual(number & 8u, uvec4(0u));
+    vec4 fours[4];
+    for (uint i = 0u; i < 4u; i++)
+        fours[i] = mix(mix(vec4(t[i * 4u]), vec4(t[i * 4u + 1u]), bit0),
+                       mix(vec4(t[i * 4u + 2u]), vec4(t[i * 4u + 3u]), bit0), bit1);
+    return mix(mix(fours[0], fours[1], bit2), mix(fours[2], fours[3], bit2), bit3);
+}
+void decode32(uint index, out vec4 v[8])
+{
+    uint block = index / 64u * 9u;
+    float absmax = uintBitsToFloat(SOURCE(block));
+    for (uint i = 0u; i < 4u; i++) {
+        uint word = SOURCE(block + 1u + index / 32u % 2u * 4u + i);
+        v[i * 2u] = absmax * decode_nf4(word);
+        v[i * 2u + 1u] = absmax * decode_nf4(word >> 16);
+    }
+}
+
 #endif
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/kernels/golden/expand_TYPE.bin: 512 values of each stored type as random blocks,
-followed by their f32 values as the gguf package dequantises them. Needs gguf, numpy.
+followed by their f32 values as the gguf package dequantises them, NF4 as bitsandbytes does.
+Needs gguf, numpy, torch, bitsandbytes.
 
     make_expand.py OUTPUT_FOLDER
 
@@ -8,8 +9,10 @@ Scales include subnormal, negative, zero and the largest halves; no infinities o
 import sys
 from pathlib import Path
 
+import bitsandbytes.functional
 import gguf
 import numpy as np
+import torch
 from gguf.quants import dequantize
 
 VALUES = 512
@@ -35,6 +38,21 @@ def main(folder):
     bf16 = np.where(halves >> 7 & 255 == 255, halves & 0x807f, halves).astype(np.uint16)
     write(folder, "F16", f16, f16.view(np.float16).astype(np.float32))
     write(folder, "BF16", bf16, (bf16.astype(np.uint32) << 16).view(np.float32))
+
+
+    nf4(folder, random)
+
+
+def nf4(folder, random):
+    absmax = np.array([0.031, 3e38, 1e-30, 0.0, 1.0, 0.7, 65504.0, 2.5e-7], dtype=np.float32)
+    packed = random.integers(0, 256, (VALUES // 64, 32), dtype=np.uint8)
+    state = bitsandbytes.functional.QuantState(
+        torch.from_numpy(absmax), shape=torch.Size([VALUES]), dtype=torch.float32, blocksize=64,
+        code=bitsandbytes.functional.get_4bit_type("nf4", device="cpu"), quant_type="nf4")
+    wanted = bitsandbytes.functional.dequantize_4bit(
+        torch.from_numpy(packed.reshape(-1, 1)), state).numpy().reshape(-1)
+    blocks = np.hstack([absmax.reshape(-1, 1).view(np.uint8), packed])
+    write(folder, "NF4", blocks, wanted)
 
 
 def write(folder, name, blocks, wanted):
