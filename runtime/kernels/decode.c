@@ -159,6 +159,15 @@ static void q6_k(Block block, unsigned group, float values[32])
     }
 }
 
+static void iq4_nl(Block block, unsigned group, float values[32])
+{
+    static const int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                     1, 13, 25, 38, 53, 69, 89, 113};
+    (void)group;
+    for (unsigned i = 0; i < 32; i++)
+        values[i] = half_at(block, 0) * (float)table[nibble_at(block, 2, i)];
+}
+
 /* The values of bitsandbytes' functional.py, each the nearest f32. */
 static void nf4(Block block, unsigned group, float values[32])
 {
@@ -184,7 +193,7 @@ static const Decoder decoders[DTYPE_COUNT] = {
     [DTYPE_Q5_1] = {q5_1, {{0, 2}, {2, 2}}}, [DTYPE_Q2_K] = {q2_k, {{80, 2}, {82, 2}}},
     [DTYPE_Q3_K] = {q3_k, {{108, 2}}},       [DTYPE_Q4_K] = {q4_k, {{0, 2}, {2, 2}}},
     [DTYPE_Q5_K] = {q5_k, {{0, 2}, {2, 2}}}, [DTYPE_Q6_K] = {q6_k, {{208, 2}}},
-    [DTYPE_NF4] = {nf4, {{0, 4}}},
+    [DTYPE_IQ4_NL] = {iq4_nl, {{0, 2}}},     [DTYPE_NF4] = {nf4, {{0, 4}}},
 };
 
 void decode_reference_32(Dtype dtype, const double *source, uint64_t index, float values[32])

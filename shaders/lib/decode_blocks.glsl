@@ -80,6 +80,29 @@ void decode32(uint index, out vec4 v[8])
     }
 }
 
+#elif defined(TYPE_IQ4_NL)   // 18 bytes: half scale, 16 bytes of numbers in a table, as Q4_0
+
+// -127 -104 -83 -65  -49 -35 -22 -10  1 13 25 38  53 69 89 113, a byte each, lowest first
+vec4 decode_iq4(uint numbers)
+{
+    uvec4 number = uvec4(numbers, numbers >> 8, numbers >> 16, numbers >> 24) & 15u;
+    bvec4 odd = notEqual(number & 4u, uvec4(0u)), upper = notEqual(number & 8u, uvec4(0u));
+    uvec4 low = mix(uvec4(0xbfad9881u), uvec4(0xf6eaddcfu), odd);
+    uvec4 high = mix(uvec4(0x26190d01u), uvec4(0x71594535u), odd);
+    uvec4 four = mix(low, high, upper);
+    return vec4(ivec4(four << (24u - (number & 3u) * 8u)) >> 24);
+}
+void decode32(uint index, out vec4 v[8])
+{
+    uint block = index / 32u * 18u;
+    float scale = decode_half(block);
+    for (uint i = 0u; i < 4u; i++) {
+        uint word = decode_word(block + 2u + i * 4u);
+        v[i] = scale * decode_iq4(word);
+        v[i + 4u] = scale * decode_iq4(word >> 4);
+    }
+}
+
 #elif defined(TYPE_NF4)   // 9 words: absmax, 32 bytes of numbers in the table, first one high
 
 // Dettmers et al., 2023. By selection: an indexed table would lie in slow memory.
