@@ -35,7 +35,7 @@ typedef enum tmb_status {
 const char *tmb_last_error(void);
 
 /* Process exit code for a status: 0 ok, 1 failed, 2 usage, 3 bad input,
- * 4 no device or does not fit, 130 interrupted. */
+ * 4 no device, one that was lost, or does not fit, 130 interrupted. */
 int tmb_exit_code(tmb_status status);
 
 #ifdef __cplusplus

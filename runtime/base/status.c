@@ -46,7 +46,7 @@ int tmb_exit_code(tmb_status status)
         [TMB_OK] = 0,         [TMB_FAILED] = 1,    [TMB_USAGE] = 2,
         [TMB_BAD_INPUT] = 3,  [TMB_UNSUPPORTED] = 3, [TMB_IO] = 1,
         [TMB_BUSY] = 1,       [TMB_NO_DEVICE] = 4, [TMB_OUT_OF_DEVICE] = 4,
-        [TMB_OUT_OF_HOST] = 4, [TMB_DEVICE_LOST] = 1, [TMB_NOT_FINITE] = 1,
+        [TMB_OUT_OF_HOST] = 4, [TMB_DEVICE_LOST] = 4, [TMB_NOT_FINITE] = 1,
         [TMB_INTERRUPTED] = 130,
     };
     return (size_t)status < sizeof codes / sizeof *codes ? codes[status] : 1;

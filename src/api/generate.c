@@ -3,40 +3,61 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "export/export.h"
 #include "infer/generator.h"
 
 enum { DEFAULT_REPLY_TOKENS = 256 };
 
 struct tmb_generator {
+    tmb_device *device;
     tmb_model *model;
+    char *adapter;           /* path; NULL: the bare model */
+    uint32_t context, batch;
     Lora *lora;              /* NULL: the bare model */
-    Generator *inner;
+    Generator *inner;        /* NULL after the device was lost and did not come back */
 };
 
-static tmb_status create_inner(tmb_device *device, tmb_model *model,
-                               const tmb_generator_params *params, tmb_generator *generator)
+static tmb_status create_inner(tmb_generator *generator)
 {
+    Gpu *gpu = generator->device->gpu;
+    tmb_model *model = generator->model;
     Adapter *adapter = NULL;
     tmb_model_info info;
     tmb_status status = TMB_OK;
-    if (params->adapter) {
+    if (generator->adapter) {
         TRY(tmb_model_describe(model, &info));
-        TRY_OR(done, status, adapter_load(params->adapter, model->model, info.sha256, &adapter));
-        TRY_OR(done, status, adapter_lora(adapter, model->model,
-                                          gpu_caps(device->gpu)->storage_range, &generator->lora));
+        TRY_OR(done, status, adapter_load(generator->adapter, model->model, info.sha256, &adapter));
+        TRY_OR(done, status, adapter_lora(adapter, model->model, gpu_caps(gpu)->storage_range,
+                                          &generator->lora));
     }
-    TRY_OR(done, status, generator_create(&(GeneratorParams){.gpu = device->gpu,
+    TRY_OR(done, status, generator_create(&(GeneratorParams){.gpu = gpu,
                                                              .model = model->model,
                                                              .lora = generator->lora,
-                                                             .context = params->context,
-                                                             .batch = params->batch},
+                                                             .context = generator->context,
+                                                             .batch = generator->batch},
                                           &generator->inner));
     if (adapter)
         status = adapter_to_store(adapter, generator->lora, generator_store(generator->inner));
 done:
     adapter_destroy(&adapter);
     return status;
+}
+
+static void destroy_inner(tmb_generator *generator)
+{
+    generator_destroy(&generator->inner);
+    lora_destroy(&generator->lora);
+}
+
+/* On the device opened anew: with the same bits, as everything is computed again. */
+static tmb_status create_again(tmb_generator *generator)
+{
+    destroy_inner(generator);
+    TRY(gpu_reopen(generator->device->gpu));
+    log_warning("the device was lost; opened it again with half the work per submit");
+    return create_inner(generator);
 }
 
 tmb_status tmb_generator_create(tmb_device *device, tmb_model *model,
@@ -46,8 +67,12 @@ tmb_status tmb_generator_create(tmb_device *device, tmb_model *model,
     *out = NULL;
     TRY(api_chat(model, &chat));
     tmb_generator *generator = MEM_NEW(tmb_generator);
-    generator->model = model;
-    tmb_status status = create_inner(device, model, params, generator);
+    *generator = (tmb_generator){.device = device, .model = model, .context = params->context,
+                                 .batch = params->batch};
+    generator->adapter = params->adapter ? mem_string(params->adapter) : NULL;
+    tmb_status status = create_inner(generator);
+    if (status == TMB_DEVICE_LOST)
+        status = create_again(generator);
     if (status != TMB_OK)
         tmb_generator_destroy(&generator);
     *out = generator;
@@ -58,8 +83,8 @@ void tmb_generator_destroy(tmb_generator **generator)
 {
     if (!*generator)
         return;
-    generator_destroy(&(*generator)->inner);
-    lora_destroy(&(*generator)->lora);
+    destroy_inner(*generator);
+    free((*generator)->adapter);
     free(*generator);
     *generator = NULL;
 }
@@ -70,6 +95,8 @@ typedef struct Relay {
     const tmb_sampling *sampling;
     TokenStream *streams;    /* one per conversation */
     Text *texts;
+    uint32_t *seen;          /* tokens of each, since the device was opened … */
+    uint32_t *told;          /* … and those that were given on already before it was lost */
     uint32_t count;
 } Relay;
 
@@ -85,6 +112,9 @@ static void relay_token(void *user, uint32_t index, uint32_t id, bool stop)
 {
     Relay *relay = user;
     size_t before = relay->texts[index].bytes;
+    if (relay->seen[index]++ < relay->told[index])
+        return;
+    relay->told[index]++;
     if (!stop)
         token_stream_push(&relay->streams[index], relay->tokenizer, id, false, &relay->texts[index]);
     relay_text(relay, index, before);
@@ -134,11 +164,48 @@ static void take_replies(Relay *relay, const Tokens *prompts, GenerateRequest *r
     }
 }
 
+static tmb_status run_once(tmb_generator *generator, const ChatTemplate *chat,
+                           GenerateRequest *requests, Relay *relay)
+{
+    uint32_t stops[CHAT_STOPS];
+    return generator_run(generator->inner,
+                         &(GenerateParams){.requests = requests,
+                                           .request_count = relay->count,
+                                           .stops = stops,
+                                           .stop_count = (uint32_t)chat_template_stops(chat, stops),
+                                           .on_token = relay_token,
+                                           .user = relay});
+}
+
+/* A device that is lost is opened again, once, and everything is computed anew: the tokens are the
+ * same, and what was given on already is not given twice. */
+static tmb_status run(tmb_generator *generator, const ChatTemplate *chat, GenerateRequest *requests,
+                      Relay *relay)
+{
+    tmb_status status = generator->inner ? run_once(generator, chat, requests, relay)
+                                         : TMB_DEVICE_LOST;
+    if (status == TMB_DEVICE_LOST) {
+        TRY(create_again(generator));
+        for (uint32_t i = 0; i < relay->count; i++) {
+            free(requests[i].ids);
+            requests[i].ids = NULL;
+            relay->seen[i] = 0;
+        }
+        status = run_once(generator, chat, requests, relay);
+        if (status == TMB_DEVICE_LOST)
+            status = fail_in(status, "the device was lost twice while answering: ");
+    }
+    const char *notice = gpu_notice(generator->device->gpu);
+    if (notice)
+        log_warning("%s", notice);
+    return status;
+}
+
 tmb_status tmb_generate(tmb_generator *generator, const tmb_conversation *conversations,
                         size_t conversation_count, const tmb_sampling *sampling, tmb_reply *replies)
 {
     const ChatTemplate *chat;
-    uint32_t count = (uint32_t)conversation_count, stops[CHAT_STOPS];
+    uint32_t count = (uint32_t)conversation_count;
     memset(replies, 0, conversation_count * sizeof *replies);
     if (conversation_count > UINT32_MAX / 2)
         return fail(TMB_USAGE, "%zu conversations are too many", conversation_count);
@@ -150,18 +217,14 @@ tmb_status tmb_generate(tmb_generator *generator, const tmb_conversation *conver
         .sampling = sampling,
         .streams = MEM_NEW_ARRAY(TokenStream, count),
         .texts = MEM_NEW_ARRAY(Text, count),
+        .seen = MEM_NEW_ARRAY(uint32_t, count),
+        .told = MEM_NEW_ARRAY(uint32_t, count),
         .count = count,
     };
     tmb_status status =
         encode_prompts(generator, chat, conversations, count, sampling, prompts, requests);
     if (status == TMB_OK)
-        status = generator_run(generator->inner,
-                               &(GenerateParams){.requests = requests,
-                                                 .request_count = count,
-                                                 .stops = stops,
-                                                 .stop_count = (uint32_t)chat_template_stops(chat, stops),
-                                                 .on_token = relay_token,
-                                                 .user = &relay});
+        status = run(generator, chat, requests, &relay);
     take_replies(&relay, prompts, requests, replies);
     if (status != TMB_OK)
         tmb_replies_clear(replies, conversation_count);
@@ -171,6 +234,8 @@ tmb_status tmb_generate(tmb_generator *generator, const tmb_conversation *conver
     free(requests);
     free(relay.streams);
     free(relay.texts);
+    free(relay.seen);
+    free(relay.told);
     return status;
 }
 

@@ -52,8 +52,8 @@ void cli_print_markdown(FILE *to)
         if (cli_options[i].commands == CMD_GLOBAL)
             fprintf(to, "- `%s%s%s`: %s\n", cli_options[i].name, cli_options[i].value ? " " : "",
                     cli_options[i].value ? cli_options[i].value : "", cli_options[i].help);
-    fprintf(to, "\nExit codes: 0 ok, 1 failed, 2 usage, 3 bad input, 4 no device or does not fit,\n"
-                "130 interrupted.\n");
+    fprintf(to, "\nExit codes: 0 ok, 1 failed, 2 usage, 3 bad input, 4 no device, one that was lost, or does\n"
+                "not fit, 130 interrupted.\n");
 }
 
 void cli_print_completions(FILE *to)

@@ -39,7 +39,13 @@ uint32_t adapter_rank(const Adapter *adapter);      /* the largest of its pairs 
 /* True when both hold the same pairs and every bit of their values agrees. */
 bool adapter_equal(const Adapter *left, const Adapter *right);
 
-/* Copies the parameters of a Lora out of a Store. base_sha256 may be "". */
+/* Gives the values of item `item` of lora_parameters. */
+typedef tmb_status (*AdapterRead)(void *user, uint32_t item, float *values);
+/* The parameters of a Lora, wherever they lie now. base_sha256 may be "". */
+TMB_MUST_USE tmb_status adapter_from(const Model *model, const char *base_sha256,
+                                     const Lora *lora, AdapterRead read, void *user,
+                                     Adapter **out);
+/* Copies them out of a Store. */
 TMB_MUST_USE tmb_status adapter_from_store(const Model *model, const char *base_sha256,
                                            const Lora *lora, Store *store, Adapter **out);
 /* Checks that the adapter belongs to this base (digest where both are known, names and

@@ -7,11 +7,10 @@
 
 #include "base/mem.h"
 
-tmb_status adapter_from_store(const Model *model, const char *base_sha256, const Lora *lora,
-                              Store *store, Adapter **out)
+tmb_status adapter_from(const Model *model, const char *base_sha256, const Lora *lora,
+                        AdapterRead read, void *user, Adapter **out)
 {
     Adapter *adapter = adapter_create();
-    const Parameters *parameters = lora_parameters(lora);
     tmb_status status = TMB_OK;
     snprintf(adapter->architecture, sizeof adapter->architecture, "%s",
              model_config(model)->architecture);
@@ -23,14 +22,32 @@ tmb_status adapter_from_store(const Model *model, const char *base_sha256, const
         status = adapter_add(adapter, linear->name, linear->in, linear->out, lora_rank(lora),
                              &pair);
         if (!status)
-            status = store_get(store, LIFE_PARAMETER, &parameters->items[2 * i], pair->a);
+            status = read(user, 2 * i, pair->a);
         if (!status)
-            status = store_get(store, LIFE_PARAMETER, &parameters->items[2 * i + 1], pair->b);
+            status = read(user, 2 * i + 1, pair->b);
     }
     if (status)
         adapter_destroy(&adapter);
     *out = adapter;
     return status;
+}
+
+typedef struct StoreSource {
+    Store *store;
+    const Parameters *parameters;
+} StoreSource;
+
+static tmb_status read_store(void *user, uint32_t item, float *values)
+{
+    const StoreSource *source = user;
+    return store_get(source->store, LIFE_PARAMETER, &source->parameters->items[item], values);
+}
+
+tmb_status adapter_from_store(const Model *model, const char *base_sha256, const Lora *lora,
+                              Store *store, Adapter **out)
+{
+    StoreSource source = {store, lora_parameters(lora)};
+    return adapter_from(model, base_sha256, lora, read_store, &source, out);
 }
 
 static bool find_linear(const Model *model, const char *name, ModelLinear *out)

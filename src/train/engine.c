@@ -68,26 +68,58 @@ static tmb_status plan_graphs(Engine *engine)
     return TMB_OK;
 }
 
-/* The cheapest level of recomputation that fits: none, norms and activations, then more
- * and more layers from their inputs. */
+typedef struct Level {
+    uint32_t recompute, layers;
+} Level;
+
+enum { LEVELS = 6 };
+
+/* None, norms and activations, then more and more layers from their inputs. */
+static Level level_at(const Model *model, size_t index)
+{
+    uint32_t layers = model_config(model)->layers;
+    const Level levels[LEVELS] = {{0, 0}, {1, 0}, {2, (layers + 3) / 4}, {2, (layers + 1) / 2},
+                                  {2, (3 * layers + 3) / 4}, {2, 0}};
+    return levels[index];
+}
+
+/* How much a level recomputes, for comparison. */
+static uint64_t level_amount(const Model *model, Level level)
+{
+    if (level.recompute < 2)
+        return level.recompute;
+    return 2u + (level.layers ? level.layers : model_config(model)->layers);
+}
+
+bool engine_next_level(const Model *model, uint32_t *recompute, uint32_t *recompute_layers)
+{
+    uint64_t amount = level_amount(model, (Level){*recompute, *recompute_layers});
+    for (size_t i = 0; i < LEVELS; i++) {
+        Level level = level_at(model, i);
+        if (level_amount(model, level) <= amount)
+            continue;
+        *recompute = level.recompute;
+        *recompute_layers = level.layers;
+        return true;
+    }
+    return false;
+}
+
+/* The cheapest level of recomputation that fits. */
 static tmb_status choose_level(Engine *engine)
 {
     const EngineParams *params = &engine->params;
-    uint32_t layers = model_config(params->model)->layers;
     if (params->recompute >= 0 || !params->train) {
         engine->fit.recompute = params->recompute > 0 ? (uint32_t)params->recompute : 0;
         engine->fit.recompute_layers = params->recompute_layers;
         return plan_graphs(engine);
     }
-    const struct {
-        uint32_t level, layers;
-    } levels[] = {{0, 0}, {1, 0}, {2, (layers + 3) / 4}, {2, (layers + 1) / 2},
-                  {2, (3 * layers + 3) / 4}, {2, 0}};
     /* unified memory is everybody's main memory: level 1 frees a fifth of it for 2 % of the
      * time (SmolLM2-135M, rows of 512: 803 -> 639 MB) */
-    for (size_t i = gpu_caps(params->gpu)->unified; i < COUNT_OF(levels); i++) {
-        engine->fit.recompute = levels[i].level;
-        engine->fit.recompute_layers = levels[i].layers;
+    for (size_t i = gpu_caps(params->gpu)->unified; i < LEVELS; i++) {
+        Level level = level_at(params->model, i);
+        engine->fit.recompute = level.recompute;
+        engine->fit.recompute_layers = level.layers;
         TRY(plan_graphs(engine));
         if (engine->fit.fits)
             break;
@@ -139,19 +171,47 @@ static tmb_status compile(Engine *engine)
     return status;
 }
 
+static tmb_status allocate(Engine *engine)
+{
+    TRY(store_create(engine->params.gpu, engine->planned, engine->planned_count,
+                     &engine->store));
+    TRY(model_upload(engine->params.model, engine->store));
+    return compile(engine);
+}
+
+static void drop_device_side(Engine *engine)
+{
+    for (int i = 0; i < PROGRAMS; i++)
+        program_destroy(&engine->programs[i]);
+    store_destroy(&engine->store);
+    for (uint32_t i = 0; i < engine->kernel_count; i++)
+        free(engine->kernels[i]);
+    free(engine->kernels);
+    free(engine->norm_squares);
+    engine->kernels = NULL;
+    engine->kernel_count = 0;
+    engine->norm_squares = NULL;
+}
+
 static tmb_status set_up(Engine *engine)
 {
-    const EngineFit *fit = &engine->fit;
+    EngineFit *fit = &engine->fit;
     TRY(choose_level(engine));
     if (!fit->fits)
         return fail(TMB_OUT_OF_DEVICE, "this needs %.1f MB of device memory (%.1f for work), "
                     "%.1f are free; try --row-tokens %u or a larger --vram",
                     (double)fit->totals.total * 1e-6, (double)fit->totals.work * 1e-6,
                     (double)fit->available * 1e-6, engine->params.row_tokens / 2);
-    TRY(store_create(engine->params.gpu, engine->planned, engine->planned_count,
-                     &engine->store));
-    TRY(model_upload(engine->params.model, engine->store));
-    return compile(engine);
+    tmb_status status = allocate(engine);
+    /* what the driver promised it may not have: other programs took it, or it is in pieces */
+    while (status == TMB_OUT_OF_DEVICE && engine->params.train &&
+           engine_next_level(engine->params.model, &fit->recompute, &fit->recompute_layers)) {
+        drop_device_side(engine);
+        fit->raised = true;
+        TRY(plan_graphs(engine));
+        status = allocate(engine);
+    }
+    return status;
 }
 
 tmb_status engine_create(const EngineParams *params, Engine **out)
@@ -169,14 +229,8 @@ void engine_destroy(Engine **engine)
 {
     if (!*engine)
         return;
-    for (int i = 0; i < PROGRAMS; i++)
-        program_destroy(&(*engine)->programs[i]);
-    store_destroy(&(*engine)->store);
+    drop_device_side(*engine);
     drop_graphs(*engine);
-    for (uint32_t i = 0; i < (*engine)->kernel_count; i++)
-        free((*engine)->kernels[i]);
-    free((*engine)->kernels);
-    free((*engine)->norm_squares);
     free(*engine);
     *engine = NULL;
 }

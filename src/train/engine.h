@@ -29,7 +29,11 @@ typedef struct EngineFit {
     uint64_t available;          /* bytes free on the device now */
     uint32_t recompute, recompute_layers;
     bool fits;
+    bool raised;                 /* the driver had less memory than it said: more is recomputed
+                                  * than was asked for, to the same bits */
 } EngineFit;
+/* The next level that needs less memory and more time, to the same bits; false beyond the last. */
+bool engine_next_level(const Model *model, uint32_t *recompute, uint32_t *recompute_layers);
 TMB_MUST_USE tmb_status engine_fit(const EngineParams *params, EngineFit *out);
 
 /* Plans, allocates, uploads the weights and compiles. TMB_OUT_OF_DEVICE before anything

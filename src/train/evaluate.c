@@ -36,17 +36,36 @@ static void scorer_finish(Scorer *scorer)
     lora_destroy(&scorer->lora);
 }
 
-/* Scores of `count` token sequences, in new memory. */
+static tmb_status score_once(const TrainBase *base, const EvaluateParams *params,
+                             uint32_t row_tokens, const Tokens *const *list, uint32_t count,
+                             Score *scores)
+{
+    Scorer scorer;
+    tmb_status status = scorer_create(base, params->adapter, row_tokens, &scorer);
+    if (!status)
+        status = score_examples(scorer.engine, list, count, row_tokens, true, scores);
+    scorer_finish(&scorer);
+    return status;
+}
+
+/* Scores of `count` token sequences, in new memory. A device that is lost is opened again, once. */
 static tmb_status score_all(const TrainBase *base, const EvaluateParams *params,
                             uint32_t row_tokens, const Tokens *const *list, uint32_t count,
                             Score **scores)
 {
-    Scorer scorer;
     *scores = MEM_NEW_ARRAY(Score, count);
-    tmb_status status = scorer_create(base, params->adapter, row_tokens, &scorer);
-    if (!status)
-        status = score_examples(scorer.engine, list, count, row_tokens, true, *scores);
-    scorer_finish(&scorer);
+    tmb_status status = score_once(base, params, row_tokens, list, count, *scores);
+    if (status == TMB_DEVICE_LOST) {
+        TRY(gpu_reopen(base->gpu));
+        log_warning("the device was lost; opened it again with half the work per submit, beginning "
+                    "the evaluation anew");
+        status = score_once(base, params, row_tokens, list, count, *scores);
+        if (status == TMB_DEVICE_LOST)
+            status = fail_in(status, "the device was lost twice during the evaluation: ");
+    }
+    const char *notice = gpu_notice(base->gpu);
+    if (notice)
+        log_warning("%s", notice);
     return status;
 }
 

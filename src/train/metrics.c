@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
 
@@ -30,6 +31,17 @@ tmb_status metrics_eval(const char *path, const EvalMetrics *metrics)
     text_print(&line, "{\"eval\": %" PRIu64 ", \"loss\": %.9g, \"tokens\": %" PRIu64
                ", \"best\": %s}\n", metrics->step, metrics->loss, metrics->tokens,
                metrics->best ? "true" : "false");
+    return append(path, &line);
+}
+
+tmb_status metrics_note(const char *path, uint64_t step, const char *text)
+{
+    Text line = {0};
+    cJSON *string = cJSON_CreateString(text);
+    char *quoted = cJSON_PrintUnformatted(string);
+    text_print(&line, "{\"note\": %s, \"step\": %" PRIu64 "}\n", quoted ? quoted : "\"\"", step);
+    cJSON_free(quoted);
+    cJSON_Delete(string);
     return append(path, &line);
 }
 

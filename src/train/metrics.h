@@ -1,7 +1,7 @@
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
-/* RUN/metrics.jsonl: one line per optimizer step, one per held-out evaluation, in the
- * order they happened. A resumed run first cuts the file back to its checkpoint. */
+/* RUN/metrics.jsonl: one line per optimizer step, one per held-out evaluation, one per event
+ * that somebody should know of (a lost device, a sudden slowness), in the order they happened. A resumed run first cuts the file back to its checkpoint. */
 
 #include <stdint.h>
 
@@ -26,6 +26,8 @@ typedef struct EvalMetrics {
 
 TMB_MUST_USE tmb_status metrics_step(const char *path, const StepMetrics *metrics);
 TMB_MUST_USE tmb_status metrics_eval(const char *path, const EvalMetrics *metrics);
+/* A line {"note": text, "step": steps done}: something that befell the run. */
+TMB_MUST_USE tmb_status metrics_note(const char *path, uint64_t step, const char *text);
 /* Cuts the file back to `bytes`; TMB_IO when it is shorter than that. */
 TMB_MUST_USE tmb_status metrics_cut(const char *path, uint64_t bytes);
 

@@ -6,20 +6,36 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "train/metrics.h"
 
-void session_note(const Session *session, const char *format, ...)
+static void send_note(const Session *session, const char *text)
 {
     if (!session->params->on_event)
         return;
+    TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .step = session->state.step,
+                        .steps = session->run->config.steps, .text = text};
+    session->params->on_event(session->params->user, &event);
+}
+
+void session_note(const Session *session, const char *format, ...)
+{
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .step = session->state.step,
-                        .steps = session->run->config.steps, .text = text};
-    session->params->on_event(session->params->user, &event);
+    send_note(session, text);
+}
+
+tmb_status session_told(const Session *session, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    send_note(session, text);
+    return session->run->frozen ? metrics_note(session->run->metrics_path, session->state.step,
+                                               text) : TMB_OK;
 }
 
 /* ---- one optimizer step ------------------------------------------------- */
@@ -32,9 +48,9 @@ static tmb_status run_batch(Session *session, const Batch *batch, double *loss)
     for (uint32_t r = 0; r < batch->count; r++) {
         const BatchRow *row = &batch->rows[r];
         TRY(engine_row(session->engine, row, 1.0 / batch->weight,
-                       session->losses));
+                       session->losses_of_row));
         for (uint32_t i = 0; i < row->labels; i++)
-            sum += (double)row->label_weights[i] * (double)session->losses[i];
+            sum += (double)row->label_weights[i] * (double)session->losses_of_row[i];
     }
     *loss = sum / batch->weight;
     return TMB_OK;
@@ -135,7 +151,7 @@ tmb_status session_step(Session *session)
     state->seconds += metrics.seconds;
     TRY(metrics_step(session->run->metrics_path, &metrics));
     tell_step(session, &metrics);
-    return TMB_OK;
+    return session_watch(session, &metrics);
 }
 
 /* ---- held-out data ------------------------------------------------------ */

@@ -1,12 +1,9 @@
-/* A session's state on disk: the adapter for use, checkpoints for going on. */
-#include <inttypes.h>
-#include <math.h>
+/* A session's state, copied: into main memory, and into files for use and for going on. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "train/adapter.h"
-#include "train/metrics.h"
 #include "train/session.h"
 
 static const struct {
@@ -14,22 +11,15 @@ static const struct {
     const char *name;
 } regions[] = {{LIFE_PARAMETER, "value"}, {LIFE_MOMENT1, "moment1"}, {LIFE_MOMENT2, "moment2"}};
 
-tmb_status session_save_adapter(Session *session)
-{
-    Adapter *adapter;
-    TRY(adapter_from_store(session->base->model, session->base->model_sha256, session->lora,
-                           engine_store(session->engine), &adapter));
-    char *path = os_join(session->run->adapter_path, RUN_ADAPTER);
-    tmb_status status = adapter_save(adapter, path);
-    free(path);
-    adapter_destroy(&adapter);
-    return status;
-}
-
-/* ---- checkpoints -------------------------------------------------------- */
+/* ---- sections ----------------------------------------------------------- */
 
 /* Section i holds parameter i / 3 of region i % 3. */
-static uint64_t parameter_bytes(const Parameter *parameter)
+static const Parameter *section_parameter(const Session *session, size_t index)
+{
+    return &lora_parameters(session->lora)->items[index / COUNT_OF(regions)];
+}
+
+static uint64_t section_bytes(const Parameter *parameter)
 {
     return parameter->rows * parameter->cols * sizeof(float);
 }
@@ -40,40 +30,31 @@ static CheckpointSection *make_sections(const Parameters *parameters, size_t *co
     CheckpointSection *sections = MEM_NEW_ARRAY(CheckpointSection, *count);
     for (size_t i = 0; i < *count; i++) {
         const Parameter *parameter = &parameters->items[i / COUNT_OF(regions)];
-        sections[i].bytes = parameter_bytes(parameter);
+        sections[i].bytes = section_bytes(parameter);
         snprintf(sections[i].name, sizeof sections[i].name, "%s/%s", parameter->name,
                  regions[i % COUNT_OF(regions)].name);
     }
     return sections;
 }
 
-typedef struct Reader {
-    const Parameters *parameters;
-    Store *store;
-    float *values;           /* of the section held */
-    size_t held;             /* index + 1, 0: none */
-} Reader;
-
-static tmb_status read_section(void *user, size_t index, uint64_t offset, void *to,
-                               uint64_t bytes)
+static tmb_status get_section(Session *session, size_t index, float *values)
 {
-    Reader *reader = user;
-    if (reader->held != index + 1) {
-        const Parameter *parameter = &reader->parameters->items[index / COUNT_OF(regions)];
-        TRY(store_get(reader->store, regions[index % COUNT_OF(regions)].life, parameter,
-                      reader->values));
-        reader->held = index + 1;
-    }
-    memcpy(to, (const char *)reader->values + offset, (size_t)bytes);
-    return TMB_OK;
+    return store_get(engine_store(session->engine), regions[index % COUNT_OF(regions)].life,
+                     section_parameter(session, index), values);
+}
+
+static tmb_status set_section(Session *session, size_t index, const float *values)
+{
+    return store_set(engine_store(session->engine), regions[index % COUNT_OF(regions)].life,
+                     section_parameter(session, index), values);
 }
 
 static float *largest_parameter(const Parameters *parameters)
 {
     uint64_t most = 0;
     for (uint32_t i = 0; i < parameters->count; i++)
-        if (parameter_bytes(&parameters->items[i]) > most)
-            most = parameter_bytes(&parameters->items[i]);
+        if (section_bytes(&parameters->items[i]) > most)
+            most = section_bytes(&parameters->items[i]);
     return mem_new((size_t)most, 1);
 }
 
@@ -87,38 +68,179 @@ static void config_digest(const Run *run, unsigned char digest[SHA256_BYTES])
     free(text);
 }
 
-tmb_status session_save(Session *session)
+/* The parts of the state that others keep up to date. */
+static void complete_state(Session *session)
 {
     CheckpointState *state = &session->state;
-    const Run *run = session->run;
-    if (session->saved_step == state->step && state->step)
-        return TMB_OK;
     state->epoch = session->order.epoch;
     state->position = session->order.position;
     memcpy(state->rng, session->order.rng.state, sizeof state->rng);
-    state->metrics_bytes = os_file_bytes(run->metrics_path);
-    config_digest(run, state->config);
+    state->metrics_bytes = os_file_bytes(session->run->metrics_path);
+    config_digest(session->run, state->config);
+}
 
-    const Parameters *parameters = lora_parameters(session->lora);
-    Reader reader = {parameters, engine_store(session->engine), largest_parameter(parameters), 0};
-    size_t count;
-    CheckpointSection *sections = make_sections(parameters, &count);
+static void put_state(Session *session, const CheckpointState *state)
+{
+    Rng rng;
+    memcpy(rng.state, state->rng, sizeof rng.state);
+    session->state = *state;
+    order_restore(&session->order, state->epoch, (uint32_t)state->position, &rng);
+}
+
+/* ---- in main memory ----------------------------------------------------- */
+
+void session_snapshot_init(Session *session)
+{
+    Snapshot *snapshot = &session->snapshot;
+    uint64_t bytes = 0;
+    if (snapshot->sections)
+        return;
+    snapshot->sections = make_sections(lora_parameters(session->lora), &snapshot->count);
+    snapshot->offsets = MEM_NEW_ARRAY(uint64_t, snapshot->count + 1);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        snapshot->offsets[i] = bytes;
+        bytes += snapshot->sections[i].bytes;
+    }
+    if (bytes < os_free_memory() / 4)
+        snapshot->values = mem_try((size_t)bytes, 1);
+}
+
+void session_snapshot_finish(Session *session)
+{
+    free(session->snapshot.sections);
+    free(session->snapshot.offsets);
+    free(session->snapshot.values);
+    session->snapshot = (Snapshot){0};
+}
+
+tmb_status session_snapshot(Session *session)
+{
+    Snapshot *snapshot = &session->snapshot;
+    double started = os_seconds();
+    complete_state(session);
+    if (!snapshot->values)
+        return TMB_OK;
+    snapshot->whole = false;
+    for (size_t i = 0; i < snapshot->count; i++)
+        TRY(get_section(session, i, (float *)(void *)(snapshot->values + snapshot->offsets[i])));
+    snapshot->state = session->state;
+    snapshot->whole = true;
+    snapshot->taken_at = os_seconds();
+    snapshot->cost = snapshot->taken_at - started;
+    session->losses = 0;
+    return TMB_OK;
+}
+
+tmb_status session_put_snapshot(Session *session)
+{
+    const Snapshot *snapshot = &session->snapshot;
+    for (size_t i = 0; i < snapshot->count; i++)
+        TRY(set_section(session, i,
+                        (const float *)(const void *)(snapshot->values + snapshot->offsets[i])));
+    put_state(session, &snapshot->state);
+    return TMB_OK;
+}
+
+/* ---- the adapter -------------------------------------------------------- */
+
+static tmb_status read_kept(void *user, uint32_t item, float *values)
+{
+    const Snapshot *snapshot = user;
+    size_t section = item * COUNT_OF(regions);      /* its value, not a moment */
+    memcpy(values, snapshot->values + snapshot->offsets[section],
+           (size_t)snapshot->sections[section].bytes);
+    return TMB_OK;
+}
+
+static tmb_status read_live(void *user, uint32_t item, float *values)
+{
+    return get_section(user, item * COUNT_OF(regions), values);
+}
+
+static tmb_status write_adapter(Session *session, AdapterRead read, void *user)
+{
+    Adapter *adapter;
+    TRY(adapter_from(session->base->model, session->base->model_sha256, session->lora, read, user,
+                     &adapter));
+    char *path = os_join(session->run->adapter_path, RUN_ADAPTER);
+    tmb_status status = adapter_save(adapter, path);
+    free(path);
+    adapter_destroy(&adapter);
+    return status;
+}
+
+tmb_status session_save_adapter(Session *session)
+{
+    return write_adapter(session, read_live, session);
+}
+
+/* ---- checkpoints -------------------------------------------------------- */
+
+/* Gives the sections' bytes: from the snapshot, or from the device where there is none. */
+typedef struct Reader {
+    Session *session;
+    float *values;           /* of the section held; NULL: from the snapshot */
+    size_t held;             /* index + 1, 0: none */
+} Reader;
+
+static tmb_status read_section(void *user, size_t index, uint64_t offset, void *to,
+                               uint64_t bytes)
+{
+    Reader *reader = user;
+    const Snapshot *snapshot = &reader->session->snapshot;
+    if (!reader->values) {
+        memcpy(to, snapshot->values + snapshot->offsets[index] + offset, (size_t)bytes);
+        return TMB_OK;
+    }
+    if (reader->held != index + 1)
+        TRY(get_section(reader->session, index, reader->values));
+    reader->held = index + 1;
+    memcpy(to, (const char *)reader->values + offset, (size_t)bytes);
+    return TMB_OK;
+}
+
+static tmb_status write_checkpoint(Session *session, const CheckpointState *state)
+{
+    const Run *run = session->run;
+    const Snapshot *snapshot = &session->snapshot;
+    Reader reader = {.session = session};
+    if (!snapshot->whole)
+        reader.values = largest_parameter(lora_parameters(session->lora));
     char *path = checkpoint_path(run->checkpoint_folder, state->step);
-    tmb_status status = checkpoint_write(path, state, sections, count, read_section, &reader);
+    tmb_status status = checkpoint_write(path, state, snapshot->sections, snapshot->count,
+                                         read_section, &reader);
     if (!status)
         status = checkpoint_prune(run->checkpoint_folder, 2, state->step);
     free(path);
-    free(sections);
     free(reader.values);
     TRY(status);
     session->saved_at = os_seconds();
     session->saved_step = state->step;
+    session->losses = 0;
     if (session->params->on_event) {
         TrainEvent event = {.kind = TRAIN_EVENT_CHECKPOINT, .step = state->step,
                             .steps = run->config.steps};
         session->params->on_event(session->params->user, &event);
     }
     return TMB_OK;
+}
+
+tmb_status session_save(Session *session)
+{
+    if (session->saved_step == session->state.step && session->state.step)
+        return TMB_OK;
+    TRY(session_snapshot(session));
+    return write_checkpoint(session, &session->state);
+}
+
+tmb_status session_keep_snapshot(Session *session)
+{
+    Snapshot *snapshot = &session->snapshot;
+    if (!snapshot->whole || snapshot->state.step <= session->saved_step)
+        return TMB_OK;
+    if (!snapshot->state.best_step)     /* no held-out data says which adapter is the best */
+        TRY(write_adapter(session, read_kept, snapshot));
+    return write_checkpoint(session, &snapshot->state);
 }
 
 static tmb_status foreign(const Checkpoint *checkpoint, const char *why)
@@ -146,16 +268,12 @@ static tmb_status put_back(Session *session, const Checkpoint *checkpoint)
     tmb_status status = TMB_OK;
     for (size_t i = 0; i < count && !status; i++) {
         memcpy(values, checkpoint->data[i], (size_t)checkpoint->sections[i].bytes);
-        status = store_set(engine_store(session->engine), regions[i % COUNT_OF(regions)].life,
-                           &parameters->items[i / COUNT_OF(regions)], values);
+        status = set_section(session, i, values);
     }
     free(values);
     TRY(status);
-    Rng rng;
-    memcpy(rng.state, state->rng, sizeof rng.state);
-    session->state = *state;
     session->saved_step = state->step;
-    order_restore(&session->order, state->epoch, (uint32_t)state->position, &rng);
+    put_state(session, state);
     return TMB_OK;
 }
 
@@ -173,11 +291,5 @@ tmb_status session_restore(Session *session)
     TRY(status);
     if (os_exists(run->metrics_path))
         TRY(metrics_cut(run->metrics_path, session->state.metrics_bytes));
-    TRY(checkpoint_prune(run->checkpoint_folder, 2, session->state.step));
-    if (session->state.step)
-        session_note(session, "going on after step %" PRIu64 " of %" PRIu64, session->state.step,
-                     run->config.steps);
-    else
-        session_note(session, "no checkpoint yet: beginning from the start");
-    return TMB_OK;
+    return checkpoint_prune(run->checkpoint_folder, 2, session->state.step);
 }

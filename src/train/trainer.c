@@ -10,54 +10,36 @@
 #include "train/session.h"
 #include "train/settings.h"
 
-enum { SECONDS_BETWEEN_SAVES = 60 };
+enum {
+    SECONDS_BETWEEN_SAVES = 60,
+    SNAPSHOT_SPACING = 100,      /* times what taking one costs: 1 % of the time */
+};
 
 /* ---- setting up --------------------------------------------------------- */
 
-/* The Lora of the run; *initial is the adapter it begins from, NULL for a fresh draw. */
-static tmb_status make_lora(Session *session, Adapter **initial)
+/* The Lora of the run; with an adapter to begin from, its rank, alpha and targets count. */
+static tmb_status make_lora(Session *session)
 {
     RunConfig *config = &session->run->config;
     const Model *model = session->base->model;
     uint64_t range = gpu_caps(session->base->gpu)->storage_range;
-    *initial = NULL;
+    Adapter *initial;
     if (!*config->initial) {
         LoraParams params = {(uint32_t)config->rank, (float)config->alpha, config->targets};
         return lora_create(model, &params, range, &session->lora);
     }
-    TRY(adapter_open(config->initial, initial));
-    TRY(adapter_check(*initial, config->initial, model, session->base->model_sha256));
-    TRY(adapter_lora(*initial, model, range, &session->lora));
+    TRY(adapter_open(config->initial, &initial));
+    tmb_status status = adapter_check(initial, config->initial, model,
+                                      session->base->model_sha256);
+    if (!status)
+        status = adapter_lora(initial, model, range, &session->lora);
+    adapter_destroy(&initial);
+    TRY(status);
     config->rank = lora_rank(session->lora);
     config->alpha = (double)lora_alpha(session->lora);
     free(config->targets);
     config->targets = mem_string(lora_targets(session->lora));
     return TMB_OK;
-}
-
-/* Parameters as they are before the first step. */
-static tmb_status begin_values(Session *session, const Adapter *initial)
-{
-    Rng rng;
-    rng_init(&rng, session->run->config.seed);
-    TRY(lora_initialise(session->lora, engine_store(session->engine), &rng));
-    return initial ? adapter_to_store(initial, session->lora, engine_store(session->engine))
-                   : TMB_OK;
-}
-
-static tmb_status make_engine(Session *session)
-{
-    const RunConfig *config = &session->run->config;
-    EngineParams params = {.gpu = session->base->gpu, .model = session->base->model,
-                           .lora = session->lora, .row_tokens = (uint32_t)config->row_tokens,
-                           .train = true, .recompute = -1,
-                           .adamw = {(float)config->beta1, (float)config->beta2,
-                                     (float)config->epsilon}};
-    if (session->run->frozen) {
-        params.recompute = (int)config->recompute_level;
-        params.recompute_layers = (uint32_t)config->recompute_layers;
-    }
-    return engine_create(&params, &session->engine);
 }
 
 /* How many steps fit into what is left of max_seconds; 0: no limit. */
@@ -96,6 +78,7 @@ static tmb_status freeze(Session *session, double started)
     uint32_t kernels;
     uint64_t most;
     const char *const *names = engine_kernels(session->engine, &kernels);
+    string_list_finish(&config->kernels);      /* of a device that was lost meanwhile */
     for (uint32_t i = 0; i < kernels; i++)
         string_list_add(&config->kernels, names[i]);
     config->recompute_level = plan->recompute;
@@ -123,39 +106,51 @@ static void compare_machine(const Session *session)
                      same ? "" : " with other kernels");
 }
 
-static tmb_status set_up(Session *session, double started)
+/* The device side; what is decided by measuring on it is frozen here. */
+static tmb_status begin(Session *session, double started)
 {
-    Adapter *initial = NULL;
-    const RunConfig *config = &session->run->config;
-    tmb_status status = schedule_find(config->schedule, &session->schedule);
-    if (!status)
-        status = make_lora(session, &initial);
-    if (!status)
-        status = make_engine(session);
-    if (!status)
-        status = begin_values(session, initial);
-    adapter_destroy(&initial);
-    TRY(status);
-    session->step_list = MEM_NEW_ARRAY(const Tokens *, config->step_examples);
-    session->step_weights = MEM_NEW_ARRAY(double, config->step_examples);
-    session->losses = MEM_NEW_ARRAY(float, config->row_tokens);
-    session->saved_at = os_seconds();
-    session->state.best = INFINITY;
-    order_init(&session->order, session->examples->train_count, config->seed);
+    TRY(session_start(session));
     if (!session->run->frozen)
         return freeze(session, started);
     compare_machine(session);
-    return session_restore(session);
+    if (session->state.step)
+        session_note(session, "going on after step %" PRIu64 " of %" PRIu64, session->state.step,
+                     session->run->config.steps);
+    else
+        session_note(session, "no checkpoint yet: beginning from the start");
+    return TMB_OK;
+}
+
+static tmb_status set_up(Session *session, double started)
+{
+    const RunConfig *config = &session->run->config;
+    TRY(schedule_find(config->schedule, &session->schedule));
+    TRY(make_lora(session));
+    session->step_list = MEM_NEW_ARRAY(const Tokens *, config->step_examples);
+    session->step_weights = MEM_NEW_ARRAY(double, config->step_examples);
+    session->losses_of_row = MEM_NEW_ARRAY(float, config->row_tokens);
+    session->saved_at = os_seconds();
+    session->recompute = session->run->frozen ? (int)config->recompute_level : -1;
+    session->recompute_layers = (uint32_t)config->recompute_layers;
+    session_snapshot_init(session);
+    tmb_status status = begin(session, started);
+    while (session_survives(session, status)) {
+        status = session_reopen(session, status);
+        if (!status)
+            status = begin(session, started);
+    }
+    return status;
 }
 
 static void finish(Session *session)
 {
     engine_destroy(&session->engine);
+    session_snapshot_finish(session);
     lora_destroy(&session->lora);
     order_finish(&session->order);
     free(session->step_list);
     free(session->step_weights);
-    free(session->losses);
+    free(session->losses_of_row);
 }
 
 /* ---- the run ------------------------------------------------------------ */
@@ -188,7 +183,11 @@ static tmb_status after_step(Session *session)
         TRY(session_evaluate(session));
         state->stopped = config->patience && state->worse >= config->patience;
     }
-    return save_is_due(session) ? save_everything(session) : TMB_OK;
+    if (save_is_due(session))
+        return save_everything(session);
+    const Snapshot *snapshot = &session->snapshot;
+    bool due = os_seconds() - snapshot->taken_at >= SNAPSHOT_SPACING * snapshot->cost;
+    return due && snapshot->values ? session_snapshot(session) : TMB_OK;
 }
 
 /* Files that cannot be written: the run can go on once they can. */
@@ -209,6 +208,22 @@ static tmb_status interrupted(Session *session)
                 session->run->config.steps, session->base->model_path, session->run->path);
 }
 
+/* A step with all that follows it. */
+static tmb_status advance(Session *session)
+{
+    tmb_status status = session_step(session);
+    if (status == TMB_NOT_FINITE) {
+        char *sentence = mem_string(tmb_last_error());
+        tmb_status saved = session_save(session);
+        status = saved ? saved : fail(status, "%s", sentence);
+        free(sentence);
+    }
+    TRY(status);
+    TRY(after_step(session));
+    bool more = session->state.step < session->run->config.steps && !session->state.stopped;
+    return os_interrupted() && more ? interrupted(session) : TMB_OK;
+}
+
 static tmb_status train(Session *session)
 {
     const RunConfig *config = &session->run->config;
@@ -216,20 +231,12 @@ static tmb_status train(Session *session)
     if (state->step == config->steps || state->stopped)
         session_note(session, "this run is complete: %" PRIu64 " steps", state->step);
     while (state->step < config->steps && !state->stopped) {
-        tmb_status status = session_step(session);
-        if (status == TMB_NOT_FINITE) {
-            char *sentence = mem_string(tmb_last_error());
-            tmb_status saved = session_save(session);
-            status = saved ? saved : fail(status, "%s", sentence);
-            free(sentence);
-        }
-        if (!status)
-            status = after_step(session);
+        tmb_status status = advance(session);
+        if (session_survives(session, status))
+            status = session_recover(session, status);
         if (status == TMB_IO)
             return cannot_write(session, status);
         TRY(status);
-        if (os_interrupted() && state->step < config->steps && !state->stopped)
-            return interrupted(session);
     }
     if (state->stopped)
         session_note(session, "stopped after step %" PRIu64 ": no better held-out loss in %"
