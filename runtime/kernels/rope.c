@@ -1,9 +1,11 @@
-/* Rotary position embedding (Su et al., 2021), forward and backward. */
+/* Rotary position embedding (Su et al., 2021), forward and backward, and forward into the
+ * cache. */
 #include "rope.push.h"
 
 #include "base/mem.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "rope_append.push.h"
 
 static void rope_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
@@ -122,7 +124,106 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .texels = 1 << 0 | 1 << 2,        \
               .grid = vectors_grid, .suits = in_vectors
 
+/* ---- into the cache ------------------------------------------------------ */
+
+static void append_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    const RopeAppendPush *p = push;
+    uint64_t q = (uint64_t)p->heads * p->head_dim, kv = (uint64_t)p->kv_heads * p->head_dim;
+    elements[0] = elements[6] = p->rows * q;
+    elements[1] = elements[2] = p->rows * kv;
+    elements[3] = elements[5] = p->rows;
+    elements[4] = (uint64_t)p->table_rows * p->rope_dims;
+    elements[7] = elements[8] = p->cache_rows * kv;
+}
+
+static void append_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const RopeAppendPush *p = push;
+    grid_of_items((uint64_t)p->rows * (p->heads + 2 * p->kv_heads) * (p->head_dim / 2), tuning,
+                  groups);
+}
+
+static double append_flops(const void *push)
+{
+    const RopeAppendPush *p = push;
+    return 3.0 * p->rows * (p->heads + p->kv_heads) * p->rope_dims;
+}
+
+static void append_reference(const void *push, double *const bind[])
+{
+    const RopeAppendPush *p = push;
+    uint64_t cols = (uint64_t)p->kv_heads * p->head_dim;
+    RopePush turn = {.rows = p->rows, .heads = p->heads, .head_dim = p->head_dim,
+                     .rope_dims = p->rope_dims, .pairs = p->pairs, .table_rows = p->table_rows};
+    double *const of_q[] = {bind[0], bind[3], bind[4], bind[6]};
+    rope(&turn, of_q, 1, false);
+    turn.rows = 1;
+    turn.heads = p->kv_heads;
+    for (uint64_t r = 0; r < p->rows; r++) {
+        if (bind[5][r] >= p->cache_rows)
+            continue;
+        uint64_t at = (uint64_t)bind[5][r] * cols;
+        double *const of_k[] = {bind[1] + r * cols, bind[3] + r, bind[4], bind[7] + at};
+        rope(&turn, of_k, 1, false);
+        for (uint64_t c = 0; c < cols; c++)
+            bind[8][at + c] = bind[2][r * cols + c];
+    }
+}
+
+/* Every third row has no slot. */
+static bool append_input(const void *push, unsigned index, double *values, uint64_t count,
+                         uint64_t seed)
+{
+    const RopeAppendPush *p = push;
+    if (index == 3)
+        return input_below(values, count, p->table_rows, seed);
+    if (index != 5)
+        return false;
+    input_distinct(values, count, p->cache_rows, seed);
+    for (uint64_t i = 2; i < count; i += 3)
+        values[i] = 0xffffffffu;
+    return true;
+}
+
+static const KernelCase append_cases[] = {
+    {"smallest", &(const RopeAppendPush){.rows = 1, .heads = 1, .kv_heads = 1, .head_dim = 2,
+                                         .rope_dims = 2, .table_rows = 1, .cache_rows = 1},
+     append_input},
+    {"ragged", &(const RopeAppendPush){.rows = 7, .heads = 6, .kv_heads = 3, .head_dim = 10,
+                                       .rope_dims = 6, .table_rows = 5, .cache_rows = 11},
+     append_input},
+    {"ragged halves", &(const RopeAppendPush){.rows = 7, .heads = 6, .kv_heads = 2,
+                                              .head_dim = 12, .rope_dims = 8, .pairs = 1,
+                                              .table_rows = 5, .cache_rows = 9}, append_input},
+    {"smollm2", &(const RopeAppendPush){.rows = 1, .heads = 9, .kv_heads = 3, .head_dim = 64,
+                                        .rope_dims = 64, .table_rows = 2048,
+                                        .cache_rows = 2048}, append_input},
+    {"batched", &(const RopeAppendPush){.rows = 8, .heads = 9, .kv_heads = 3, .head_dim = 64,
+                                        .rope_dims = 64, .table_rows = 2048,
+                                        .cache_rows = 2048}, append_input},
+};
+
 const KernelRow rows_rope[] = {
+    {.name = "rope_append",
+     .family = "rope_append",
+     .push_bytes = sizeof(RopeAppendPush),
+     .bind = {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32},
+              {"v", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},
+              {"table", GPU_READ, DTYPE_F32}, {"slot", GPU_READ, DTYPE_U32},
+              {"y", GPU_WRITE, DTYPE_F32}, {"cache_k", GPU_ADD, DTYPE_F32},
+              {"cache_v", GPU_ADD, DTYPE_F32}},
+     .spec_count = 1,
+     .tuning = {{64}},
+     .tunings = tunings,
+     .tuning_count = COUNT_OF(tunings),
+     .extent = append_extent,
+     .grid = append_grid,
+     .flops = append_flops,
+     .reference = append_reference,
+     .cases = append_cases,
+     .case_count = COUNT_OF(append_cases),
+     .tolerance = 5e-7},
     {.name = "rope_fwd", FWD, ANY},
     {.name = "rope_fwd_vectors", FWD, VECTORS},
     {.name = "rope_fwd_texel", FWD, TEXEL},

@@ -19,6 +19,9 @@ Tensor *graph_rmsnorm(Graph *graph, Tensor *x, Tensor *weight, float eps, const 
 enum { LINEAR_MATVEC_ROWS = 8 };
 Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name);
 
+/* x + y of that linear. Where nothing is trained, x itself is added to and returned. */
+Tensor *graph_linear_add(Graph *graph, Tensor *x, Tensor *y, Tensor *weight, const char *name);
+
 typedef struct RopeShape {
     uint32_t heads, head_dim, rope_dims;
     uint32_t pairs;          /* 0: adjacent values, 1: halves of the head */
@@ -39,6 +42,14 @@ Tensor *graph_attention(Graph *graph, Tensor *q, Tensor *k, Tensor *v, Tensor *s
 
 /* cache[slot[r],:] = x[r,:]. slot U32 [rows,1], 0xffffffff: skipped. */
 void graph_kv_append(Graph *graph, Tensor *x, Tensor *slot, Tensor *cache, const char *name);
+
+/* Both for few rows that only generate, in one dispatch: rotates q (the result) and k, whose
+ * rows go to cache_k as those of v go to cache_v. shape->heads are q's. */
+typedef struct CacheSlots {
+    Tensor *slot, *cache_k, *cache_v;
+} CacheSlots;
+Tensor *graph_rope_append(Graph *graph, Tensor *const qkv[3], Tensor *positions, Tensor *table,
+                          const RopeShape *shape, const CacheSlots *cache, const char *name);
 
 /* silu(gate) · up. */
 Tensor *graph_swiglu(Graph *graph, Tensor *gate, Tensor *up, const char *name);

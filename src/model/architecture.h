@@ -54,11 +54,14 @@ struct ModelGraph {
 Tensor *model_weight(ModelGraph *build, const char *format, uint32_t layer);
 /* x · Wᵀ with the adapter of that weight, if any. */
 Tensor *model_apply(ModelGraph *build, Tensor *x, const char *format, uint32_t layer);
+/* residual + that; the residual itself is added to where nothing is trained. */
+Tensor *model_apply_add(ModelGraph *build, Tensor *residual, Tensor *x, const char *format,
+                        uint32_t layer);
 /* A name for an op of this layer. */
 const char *model_label(ModelGraph *build, uint32_t layer, const char *what);
-/* Attention of one layer: over the rows themselves, or through the cache when the graph
- * has one. */
-Tensor *model_attention(ModelGraph *build, uint32_t layer, Tensor *q, Tensor *k, Tensor *v);
+/* RoPE (pairs: RopeShape's) and attention of one layer: over the rows themselves, or through
+ * the cache when the graph has one. */
+Tensor *model_attention(ModelGraph *build, uint32_t layer, Tensor *const qkv[3], uint32_t pairs);
 /* Gathers the rows that reach the head, norms them, and ends in losses or logits. */
 void model_head(ModelGraph *build, Tensor *x);
 

@@ -39,29 +39,63 @@ Tensor *model_apply(ModelGraph *build, Tensor *x, const char *format, uint32_t l
     return graph_linear(build->graph, x, weight, weight->name);
 }
 
+Tensor *model_apply_add(ModelGraph *build, Tensor *residual, Tensor *x, const char *format,
+                        uint32_t layer)
+{
+    Tensor *weight = model_weight(build, format, layer);
+    return graph_linear_add(build->graph, residual, x, weight, weight->name);
+}
+
 const char *model_label(ModelGraph *build, uint32_t layer, const char *what)
 {
     return arena_format(&build->graph->arena, "blk.%u.%s", layer, what);
 }
 
-Tensor *model_attention(ModelGraph *build, uint32_t layer, Tensor *q, Tensor *k, Tensor *v)
+/* The layer's keys and values so far, after those of these rows; qkv become what attention
+ * reads. One dispatch for few rows. */
+static void through_cache(ModelGraph *build, uint32_t layer, Tensor *qkv[3],
+                          const RopeShape *rope, bool rotated)
+{
+    Graph *graph = build->graph;
+    CacheSlots cache = {.slot = build->slots};
+    const char *const names[] = {model_label(build, layer, "cache_k"),
+                                 model_label(build, layer, "cache_v")};
+    Tensor **const cached[] = {&cache.cache_k, &cache.cache_v};
+    for (uint32_t i = 0; i < 2; i++) {
+        *cached[i] = graph_tensor(graph, LIFE_CACHE, DTYPE_F32, build->params->cache_rows,
+                                  qkv[i + 1]->cols, names[i]);
+        if (rotated)
+            graph_kv_append(graph, qkv[i + 1], build->slots, *cached[i], names[i]);
+    }
+    if (!rotated)
+        qkv[0] = graph_rope_append(graph, qkv, build->positions, build->rope_table, rope, &cache,
+                                   model_label(build, layer, "rope"));
+    qkv[1] = cache.cache_k;
+    qkv[2] = cache.cache_v;
+}
+
+static Tensor *rotate(ModelGraph *build, Tensor *x, RopeShape shape, const char *name)
+{
+    shape.heads = (uint32_t)x->cols / shape.head_dim;
+    return graph_rope(build->graph, x, build->positions, build->rope_table, &shape, name);
+}
+
+Tensor *model_attention(ModelGraph *build, uint32_t layer, Tensor *const qkv[3], uint32_t pairs)
 {
     const ModelConfig *config = model_config(build->model);
     AttentionShape shape = {config->heads, config->kv_heads, config->head_dim,
                             (float)(1 / sqrt((double)config->head_dim))};
-    Graph *graph = build->graph;
-    if (build->slots) {
-        Tensor *rows[] = {k, v}, **cached[] = {&k, &v};
-        const char *const names[] = {"cache_k", "cache_v"};
-        for (uint32_t i = 0; i < 2; i++) {
-            const char *name = model_label(build, layer, names[i]);
-            *cached[i] = graph_tensor(graph, LIFE_CACHE, DTYPE_F32, build->params->cache_rows,
-                                      rows[i]->cols, name);
-            graph_kv_append(graph, rows[i], build->slots, *cached[i], name);
-        }
+    RopeShape rope = {config->heads, config->head_dim, config->rope_dims, pairs};
+    Tensor *parts[] = {qkv[0], qkv[1], qkv[2]};
+    bool separate = !build->slots || parts[0]->rows > LINEAR_MATVEC_ROWS;
+    if (separate) {
+        parts[0] = rotate(build, qkv[0], rope, model_label(build, layer, "rope_q"));
+        parts[1] = rotate(build, qkv[1], rope, model_label(build, layer, "rope_k"));
     }
-    return graph_attention(graph, q, k, v, build->span, build->last, &shape,
-                           model_label(build, layer, "attention"));
+    if (build->slots)
+        through_cache(build, layer, parts, &rope, separate);
+    return graph_attention(build->graph, parts[0], parts[1], parts[2], build->span, build->last,
+                           &shape, model_label(build, layer, "attention"));
 }
 
 void model_head(ModelGraph *build, Tensor *x)

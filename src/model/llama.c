@@ -80,21 +80,15 @@ static void llama_tensors(Model *model)
 
 static Tensor *attention_block(ModelGraph *build, uint32_t layer, Tensor *x)
 {
-    const ModelConfig *c = model_config(build->model);
-    Graph *graph = build->graph;
-    RopeShape rope = {c->heads, c->head_dim, c->rope_dims, 0};
-    Tensor *h = graph_rmsnorm(graph, x, model_weight(build, "blk.%u.attn_norm.weight", layer),
-                              c->norm_eps, model_label(build, layer, "attn_norm"));
-    Tensor *q = model_apply(build, h, "blk.%u.attn_q.weight", layer);
-    Tensor *k = model_apply(build, h, "blk.%u.attn_k.weight", layer);
-    Tensor *v = model_apply(build, h, "blk.%u.attn_v.weight", layer);
-    q = graph_rope(graph, q, build->positions, build->rope_table, &rope,
-                   model_label(build, layer, "rope_q"));
-    rope.heads = c->kv_heads;
-    k = graph_rope(graph, k, build->positions, build->rope_table, &rope,
-                   model_label(build, layer, "rope_k"));
-    Tensor *o = model_attention(build, layer, q, k, v);
-    return model_apply(build, o, "blk.%u.attn_output.weight", layer);
+    Tensor *h = graph_rmsnorm(build->graph, x,
+                              model_weight(build, "blk.%u.attn_norm.weight", layer),
+                              model_config(build->model)->norm_eps,
+                              model_label(build, layer, "attn_norm"));
+    Tensor *qkv[] = {model_apply(build, h, "blk.%u.attn_q.weight", layer),
+                     model_apply(build, h, "blk.%u.attn_k.weight", layer),
+                     model_apply(build, h, "blk.%u.attn_v.weight", layer)};
+    Tensor *o = model_attention(build, layer, qkv, 0);
+    return model_apply_add(build, x, o, "blk.%u.attn_output.weight", layer);
 }
 
 static Tensor *ffn_block(ModelGraph *build, uint32_t layer, Tensor *x)
@@ -106,7 +100,7 @@ static Tensor *ffn_block(ModelGraph *build, uint32_t layer, Tensor *x)
     Tensor *gate = model_apply(build, h, "blk.%u.ffn_gate.weight", layer);
     Tensor *up = model_apply(build, h, "blk.%u.ffn_up.weight", layer);
     h = graph_swiglu(graph, gate, up, model_label(build, layer, "swiglu"));
-    return model_apply(build, h, "blk.%u.ffn_down.weight", layer);
+    return model_apply_add(build, x, h, "blk.%u.ffn_down.weight", layer);
 }
 
 static void llama_build(ModelGraph *build)
@@ -116,10 +110,8 @@ static void llama_build(ModelGraph *build)
     Tensor *x = graph_embedding(graph, build->tokens, table, "embedding");
     for (uint32_t i = 0; i < model_config(build->model)->layers; i++) {
         graph_layer(graph, (int32_t)i, x);
-        Tensor *branch = attention_block(build, i, x);
-        x = graph_add(graph, x, branch, model_label(build, i, "attn_add"));
-        branch = ffn_block(build, i, x);
-        x = graph_add(graph, x, branch, model_label(build, i, "ffn_add"));
+        x = attention_block(build, i, x);
+        x = ffn_block(build, i, x);
     }
     graph_layer(graph, -1, x);
     model_head(build, x);

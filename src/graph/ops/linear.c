@@ -95,14 +95,41 @@ static void linear_backward(Graph *graph, const TapeRecord *record)
 
 static const OpType linear_op = {"linear", 2, linear_backward};
 
+static LinearAdapter adapter_of(Graph *graph, const Tensor *weight, const char *name)
+{
+    LinearAdapter adapter = {0};
+    if (graph->params.hook)
+        graph->params.hook(graph->params.hook_context, graph, name, weight->cols, weight->rows,
+                           &adapter);
+    return adapter;
+}
+
+/* The nodes of y (+)= x · Wᵀ and, with h, of the adapter. */
+static void forward(Graph *graph, const WeightProduct *product, const LinearAdapter *adapter,
+                    Tensor *h, const char *name)
+{
+    if (!graph->params.train && product->rows <= LINEAR_MATVEC_ROWS)
+        weight_matvec(graph, product, name);
+    else
+        weight_forward(graph, product, name);
+    if (!h)
+        return;
+    product_nt(graph, name, "h", &(Product){product->x, adapter->a, h, 1, 0});
+    product_nt(graph, name, "lora", &(Product){h, adapter->b, product->y, adapter->scale, 1});
+}
+
+static Tensor *low_rank(Graph *graph, const Tensor *x, const LinearAdapter *adapter,
+                        const char *name)
+{
+    return adapter->a ? graph_work(graph, x->rows, adapter->a->rows, x->live, name, "h") : NULL;
+}
+
 Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
 {
     assert(x->cols == weight->cols);
-    LinearAdapter adapter = {0};
-    bool adapted = graph->params.hook &&
-                   graph->params.hook(graph->params.hook_context, graph, name, weight->cols,
-                                      weight->rows, &adapter);
-    Tensor *y = graph_work(graph, x->rows, weight->rows, x->live, name, "y"), *h = NULL;
+    LinearAdapter adapter = adapter_of(graph, weight, name);
+    Tensor *y = graph_work(graph, x->rows, weight->rows, x->live, name, "y");
+    Tensor *h = low_rank(graph, x, &adapter, name);
     TapeRecord *record = tape_begin(graph, &linear_op, name);
     tape_in(record, x);
     tape_in(record, weight);
@@ -110,20 +137,25 @@ Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
     tape_in(record, adapter.b);
     record->u.adapter = adapter;
     tape_out(record, graph, y);
-    if (adapted) {
-        h = graph_work(graph, x->rows, adapter.a->rows, x->live, name, "h");
+    if (h)
         tape_out(record, graph, h);
-    }
     WeightProduct product = {.weight = weight, .x = x, .y = y, .live = x,
                              .rows = (uint32_t)x->rows};
-    if (!graph->params.train && x->rows <= LINEAR_MATVEC_ROWS)
-        weight_matvec(graph, &product, name);
-    else
-        weight_forward(graph, &product, name);
-    if (adapted) {
-        product_nt(graph, name, "h", &(Product){x, adapter.a, h, 1, 0});
-        product_nt(graph, name, "lora", &(Product){h, adapter.b, y, adapter.scale, 1});
-    }
+    forward(graph, &product, &adapter, h, name);
     tape_end(graph);
     return y;
+}
+
+Tensor *graph_linear_add(Graph *graph, Tensor *x, Tensor *y, Tensor *weight, const char *name)
+{
+    if (graph->params.train)
+        return graph_add(graph, x, graph_linear(graph, y, weight, name),
+                         arena_format(&graph->arena, "%s.add", name));
+    assert(y->cols == weight->cols && x->cols == weight->rows && x->rows == y->rows);
+    assert(x->life == LIFE_WORK);
+    LinearAdapter adapter = adapter_of(graph, weight, name);
+    WeightProduct product = {.weight = weight, .x = y, .y = x, .live = y,
+                             .rows = (uint32_t)y->rows, .accumulate = 1};
+    forward(graph, &product, &adapter, low_rank(graph, y, &adapter, name), name);
+    return x;
 }

@@ -53,7 +53,8 @@ void weight_forward(Graph *graph, const WeightProduct *p, const char *name)
             .a_stride = (uint32_t)weight->cols, .b_stride = (uint32_t)weight->cols,
             .c_stride = (uint32_t)weight->rows,
             .a_offset = p->x_first * (uint32_t)weight->cols,
-            .c_offset = p->y_first * (uint32_t)weight->rows + (uint32_t)first, .alpha = 1};
+            .c_offset = p->y_first * (uint32_t)weight->rows + (uint32_t)first, .alpha = 1,
+            .accumulate = p->accumulate};
         Node *node = graph_node(graph, "matmul_nt", name, "fwd", &push, sizeof push);
         node_bind(node, p->x);
         node_bind_view(node, block.wide, block.offset, block.count);
@@ -106,7 +107,8 @@ void weight_matvec(Graph *graph, const WeightProduct *p, const char *name)
         uint64_t rows = rows_left(weight, first, step);
         MatvecPush push = {.rows = p->rows, .n = (uint32_t)rows, .k = (uint32_t)weight->cols,
                            .x_stride = (uint32_t)weight->cols,
-                           .y_stride = (uint32_t)weight->rows, .first_row = (uint32_t)first};
+                           .y_stride = (uint32_t)weight->rows, .accumulate = p->accumulate,
+                           .first_row = (uint32_t)first};
         Node *node = graph_node(graph, "matvec", name, "fwd", &push, sizeof push);
         node_bind(node, p->x);
         node_bind_view(node, weight, first * weight->cols, rows * weight->cols);

@@ -12,6 +12,7 @@ typedef struct WeightProduct {
     Tensor *weight;          /* [out, in] */
     Tensor *x, *y, *live;
     uint32_t x_first, y_first, rows;
+    uint32_t accumulate;     /* forward only: y += x · Wᵀ */
 } WeightProduct;
 
 /* y = x · Wᵀ: each block fills its own columns of y. */
