@@ -1,5 +1,5 @@
 // y[i] = a[i] + b[i], added to y when accumulate is set.  Four elements per invocation;
-// with TEXEL defined the count must be a multiple of 4.
+// the count may end inside one.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
@@ -12,10 +12,10 @@ layout(constant_id = 0) const uint THREADS = 64;
 VECTORS(0, a);
 VECTORS(1, b);
 layout(set = 0, binding = 2) buffer Y4 { vec4 y4[]; };
+layout(set = 0, binding = 2) buffer Y { float y[]; };
 #ifndef TEXEL
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer B { float b[]; };
-layout(set = 0, binding = 2) buffer Y { float y[]; };
 #endif
 
 void main()
@@ -28,9 +28,7 @@ void main()
         y4[i] = sum;
         return;
     }
-#ifndef TEXEL
     if (i == push.count / 4)
         for (uint e = 4 * i; e < push.count; e++)
-            y[e] = a[e] + b[e] + (push.accumulate != 0 ? y[e] : 0.0);
-#endif
+            y[e] = VALUE_AT(a, e) + VALUE_AT(b, e) + (push.accumulate != 0 ? y[e] : 0.0);
 }

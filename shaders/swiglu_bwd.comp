@@ -1,6 +1,6 @@
 // With s = 1 / (1 + exp(-gate)):  dup = dy * gate * s,
 // dgate = dy * up * s * (1 + gate * (1 - s)); both added when accumulate is set.
-// Four elements per invocation; with TEXEL defined the count must be a multiple of 4.
+// Four elements per invocation; the count may end inside one.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
@@ -16,12 +16,12 @@ VECTORS(1, up);
 VECTORS(2, dy);
 layout(set = 0, binding = 3) buffer Dgate4 { vec4 dgate4[]; };
 layout(set = 0, binding = 4) buffer Dup4 { vec4 dup4[]; };
+layout(set = 0, binding = 3) buffer Dgate { float dgate[]; };
+layout(set = 0, binding = 4) buffer Dup { float dup[]; };
 #ifndef TEXEL
 layout(set = 0, binding = 0) readonly buffer Gate { float gate[]; };
 layout(set = 0, binding = 1) readonly buffer Up { float up[]; };
 layout(set = 0, binding = 2) readonly buffer Dy { float dy[]; };
-layout(set = 0, binding = 3) buffer Dgate { float dgate[]; };
-layout(set = 0, binding = 4) buffer Dup { float dup[]; };
 #endif
 
 void derivatives(vec4 g, vec4 u, vec4 d, out vec4 of_gate, out vec4 of_up)
@@ -45,12 +45,11 @@ void main()
         dup4[i] = of_up;
         return;
     }
-#ifndef TEXEL
     if (i == push.count / 4)
         for (uint e = 4 * i; e < push.count; e++) {
-            derivatives(vec4(gate[e]), vec4(up[e]), vec4(dy[e]), of_gate, of_up);
+            derivatives(vec4(VALUE_AT(gate, e)), vec4(VALUE_AT(up, e)), vec4(VALUE_AT(dy, e)),
+                        of_gate, of_up);
             dgate[e] = of_gate.x + (push.accumulate != 0 ? dgate[e] : 0.0);
             dup[e] = of_up.x + (push.accumulate != 0 ? dup[e] : 0.0);
         }
-#endif
 }

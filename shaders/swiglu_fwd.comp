@@ -1,5 +1,5 @@
 // y[i] = silu(gate[i]) * up[i],  silu(g) = g / (1 + exp(-g)).  Four elements per invocation;
-// with TEXEL defined the count must be a multiple of 4.
+// the count may end inside one.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
@@ -13,10 +13,10 @@ layout(constant_id = 0) const uint THREADS = 64;
 VECTORS(0, gate);
 VECTORS(1, up);
 layout(set = 0, binding = 2) writeonly buffer Y4 { vec4 y4[]; };
+layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };
 #ifndef TEXEL
 layout(set = 0, binding = 0) readonly buffer Gate { float gate[]; };
 layout(set = 0, binding = 1) readonly buffer Up { float up[]; };
-layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };
 #endif
 
 void main()
@@ -27,9 +27,7 @@ void main()
         y4[i] = g / (1.0 + exp_accurate(-g)) * VECTOR_AT(up, i);
         return;
     }
-#ifndef TEXEL
     if (i == push.count / 4)
         for (uint e = 4 * i; e < push.count; e++)
-            y[e] = gate[e] / (1.0 + exp_accurate(-gate[e])) * up[e];
-#endif
+            y[e] = VALUE_AT(gate, e) / (1.0 + exp_accurate(-VALUE_AT(gate, e))) * VALUE_AT(up, e);
 }

@@ -27,6 +27,8 @@ static void elementwise_grid(const void *push, const KernelTuning *tuning, uint3
     grid_of_items(((uint64_t)count_of(push) + 3) / 4, tuning, groups);
 }
 
+/* The bindings hold whole fours. Programs choose by their largest count and may run with any
+ * smaller one, which the shader's tail takes. */
 static bool in_vectors(const void *push)
 {
     return count_of(push) % 4 == 0;

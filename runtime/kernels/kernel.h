@@ -50,7 +50,8 @@ typedef struct KernelRow {
     const KernelTuning *tunings;     /* all legal ones, for sweeps; NULL: only the default */
     uint32_t tuning_count;
     /* Whether this row is meant for these sizes; NULL: for all. A row must be right for
-     * every push that it suits, and the last candidate of a family suits all. */
+     * every push that it suits, and the last candidate of a family suits all. A Program asks
+     * once, with the largest number of rows: the row must be right for fewer as well. */
     bool (*suits)(const void *push);
     /* Sets the constants that follow from the sizes (a head size, say); NULL: none do. */
     void (*specialise)(const void *push, KernelTuning *tuning);

@@ -33,6 +33,8 @@ static tmb_status check_extents(const Node *node, const KernelRow *row)
     for (uint32_t b = 0; b < node->bind_count; b++) {
         const View *view = &node->bind[b];
         uint64_t have = dtype_elements(view->tensor->dtype, view->count);
+        if (row->bind[b].dtype == DTYPE_F16 || row->bind[b].dtype == DTYPE_BF16)
+            have += have % 2;    /* whole words are stored, and counted by extents */
         if (elements[b] > have)
             return fail(TMB_FAILED, "%s: %s touches %.0f elements of %s, which has %.0f",
                         node->label, row->name, (double)elements[b], view->tensor->name,

@@ -89,11 +89,11 @@ static void test_parts(Machine m, const Packed *packed)
     uint64_t count;
     float *whole = NULL, *other = NULL;
     if (start(&m, PACKED_ROWS, 0, 0)) {
-        run_part(&m, packed, 0, 44, 0, PACKED_LABELS);
+        run_part(&m, packed, 0, PACKED_LIVE, 0, PACKED_LABELS);
         whole = gradients(&m, &count);
         CHECK_OK(m.test, store_clear(m.store, LIFE_GRADIENT));
         run_part(&m, packed, 0, 29, 0, 18);
-        run_part(&m, packed, 29, 44, 18, 9);
+        run_part(&m, packed, 29, PACKED_LIVE, 18, PACKED_LABELS - 18);
         other = gradients(&m, &count);
         printf("two rows for one: gradients differ by %.2g\n", apart(whole, other, count));
         CHECK(m.test, apart(whole, other, count) <= 1e-5);
@@ -109,7 +109,7 @@ static void test_parts(Machine m, const Packed *packed)
     }
     stop(&m);
     if (whole && start(&m, 2 * PACKED_ROWS, 2, 1)) {
-        run_part(&m, packed, 0, 44, 0, PACKED_LABELS);
+        run_part(&m, packed, 0, PACKED_LIVE, 0, PACKED_LABELS);
         other = gradients(&m, &count);
         printf("a row twice as long, one layer recomputed: %.2g\n", apart(whole, other, count));
         CHECK(m.test, apart(whole, other, count) <= 1e-5);

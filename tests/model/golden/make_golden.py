@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Makes tests/model/golden: a small random model of mixed types, and LoRA gradients of it and
-of stories260K by PyTorch + PEFT. Needs torch, transformers, peft, gguf, numpy.
+"""Makes tests/model/golden: small random models, and LoRA gradients of them and of stories260K
+by PyTorch + PEFT. Needs torch, transformers, peft, gguf, numpy.
 
-    make_golden.py STORIES260K_GGUF OUTPUT_FOLDER
+    make_golden.py OUTPUT_FOLDER MODEL…    each of them random, odd, wide, or a GGUF's path
+
+random: every plain type and the types of blocks of 32. odd: no size is a multiple of four but the
+head's, 16-bit rows that begin inside a word, RoPE over a part of each head. wide: heads of 128,
+types of blocks of 256, Llama 3's RoPE factors.
 
 Adapter values, tokens and labels follow a formula (splitmix64 of a counter) that
 tests/model/test_lora_gradients.c repeats, so only the results are stored: NAME.gradients.f32,
@@ -13,13 +17,15 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama import modeling_llama
 
 RANK, ALPHA = 4, 8.0
 LINEARS = [("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"),
            ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.o_proj"),
            ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_down", "mlp.down_proj")]
-SEGMENTS = [(0, 29, 11), (29, 44, 6)]   # begin, end, first supervised row inside the segment
+SEGMENTS = [(0, 29, 11), (29, 43, 6)]   # begin, end, first supervised row inside the segment
 MASK = (1 << 64) - 1
+T = gguf.GGMLQuantizationType
 
 
 def splitmix(x):
@@ -35,70 +41,132 @@ def values(item, count, scale):
     return (np.array(words, dtype=np.float64) / 2**23 - 1) * scale
 
 
+class Writer:
+    """A Llama in GGUF: the keys, then tensors of random values."""
+
+    def __init__(self, path, name, seed, vocab, layers, hidden, ffn, heads, kv_heads, head_dim, rope):
+        self.gguf = gguf.GGUFWriter(path, "llama")
+        self.random = np.random.default_rng(seed)
+        self.hidden, self.sizes = hidden, (ffn, heads * head_dim, kv_heads * head_dim)
+        self.gguf.add_name(name)
+        self.gguf.add_block_count(layers)
+        self.gguf.add_context_length(256)
+        self.gguf.add_embedding_length(hidden)
+        self.gguf.add_feed_forward_length(ffn)
+        self.gguf.add_head_count(heads)
+        self.gguf.add_head_count_kv(kv_heads)
+        if head_dim * heads != hidden:
+            self.gguf.add_key_length(head_dim)
+            self.gguf.add_value_length(head_dim)
+        self.gguf.add_layer_norm_rms_eps(1e-5)
+        self.gguf.add_rope_freq_base(10000.0)
+        self.gguf.add_rope_dimension_count(rope)
+        self.gguf.add_vocab_size(vocab)
+
+    def matrix(self, name, rows, cols, kind):
+        if kind in (T.Q4_K, T.Q6_K):
+            self.gguf.add_tensor(name, self.blocks_of_256(rows, cols, kind), raw_dtype=kind)
+            return
+        data = (self.random.standard_normal((rows, cols)) / np.sqrt(cols)).astype(np.float32)
+        self.gguf.add_tensor(name, gguf.quants.quantize(data, kind), raw_dtype=kind)
+
+    def blocks_of_256(self, rows, cols, kind):
+        """Random bits with scales that make values of the size 1 / sqrt(cols)."""
+        count, size = rows * cols // 256, 144 if kind == T.Q4_K else 210
+        blocks = self.random.integers(0, 256, (count, size)).astype(np.uint8)
+        scale = (1 + self.random.random((count, 2))) / np.sqrt(cols)
+        if kind == T.Q4_K:
+            blocks[:, 0:4] = (scale / [200, 25]).astype(np.float16).view(np.uint8).reshape(count, 4)
+        else:
+            blocks[:, 208:] = (scale[:, :1] / 1500).astype(np.float16).view(np.uint8)
+        return blocks.reshape(rows, cols // 256 * size)
+
+    def norm(self, name):
+        scale = 1 + 0.2 * self.random.standard_normal(self.hidden)
+        self.gguf.add_tensor(name, scale.astype(np.float32))
+
+    def layer(self, i, kinds):
+        ffn, q, kv = self.sizes
+        for norm in ("attn_norm", "ffn_norm"):
+            self.norm(f"blk.{i}.{norm}.weight")
+        shapes = [(q, self.hidden), (kv, self.hidden), (kv, self.hidden), (self.hidden, q),
+                  (ffn, self.hidden), (ffn, self.hidden), (self.hidden, ffn)]
+        for (name, _), (rows, cols), kind in zip(LINEARS, shapes, kinds):
+            self.matrix(f"blk.{i}.{name}.weight", rows, cols, kind)
+
+    def close(self):
+        self.norm("output_norm.weight")
+        self.gguf.write_header_to_file()
+        self.gguf.write_kv_data_to_file()
+        self.gguf.write_tensors_to_file()
+        self.gguf.close()
+
+
 def random_model(path):
     """Two layers, every weight type a training run may meet; norms are not all one."""
-    hidden, ffn, vocab, layers, heads, kv_heads = 64, 96, 160, 2, 4, 2
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name("random-2-layers")
-    writer.add_block_count(layers)
-    writer.add_context_length(256)
-    writer.add_embedding_length(hidden)
-    writer.add_feed_forward_length(ffn)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(hidden // heads)
-    writer.add_vocab_size(vocab)
-    generator = np.random.default_rng(7)
-    T = gguf.GGMLQuantizationType
-
-    def add(name, rows, cols, kind):
-        data = (generator.standard_normal((rows, cols)) / np.sqrt(cols)).astype(np.float32)
-        writer.add_tensor(name, gguf.quants.quantize(data, kind), raw_dtype=kind)
-
-    kv = hidden // heads * kv_heads
-    add("token_embd.weight", vocab, hidden, T.Q8_0)
-    for i in range(layers):
-        for norm in ("attn_norm", "ffn_norm"):
-            scale = 1 + 0.2 * generator.standard_normal(hidden)
-            writer.add_tensor(f"blk.{i}.{norm}.weight", scale.astype(np.float32))
-        add(f"blk.{i}.attn_q.weight", hidden, hidden, T.Q4_1)
-        add(f"blk.{i}.attn_k.weight", kv, hidden, T.Q4_0)
-        add(f"blk.{i}.attn_v.weight", kv, hidden, T.F16)
-        add(f"blk.{i}.attn_output.weight", hidden, hidden, T.Q5_0)
-        add(f"blk.{i}.ffn_gate.weight", ffn, hidden, T.Q8_0)
-        add(f"blk.{i}.ffn_up.weight", ffn, hidden, T.BF16)
-        add(f"blk.{i}.ffn_down.weight", hidden, ffn, T.F32)
-    writer.add_tensor("output_norm.weight",
-                      (1 + 0.2 * generator.standard_normal(hidden)).astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
+    writer = Writer(path, "random-2-layers", 7, 160, 2, 64, 96, 4, 2, 16, 16)
+    writer.matrix("token_embd.weight", 160, 64, T.Q8_0)
+    for i in range(2):
+        writer.layer(i, [T.Q4_1, T.Q4_0, T.F16, T.Q5_0, T.Q8_0, T.BF16, T.F32])
     writer.close()
 
 
-def to_halves(rows, heads):
-    """Rows permuted for adjacent-pair RoPE back to the halves of Hugging Face."""
-    shape = rows.shape
-    return rows.reshape(heads, shape[0] // heads // 2, 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
+def odd_model(path):
+    writer = Writer(path, "odd-sizes", 8, 163, 1, 51, 75, 3, 1, 20, 12)
+    writer.matrix("token_embd.weight", 163, 51, T.F16)
+    writer.layer(0, [T.F16, T.F32, T.BF16, T.F16, T.BF16, T.F16, T.F32])
+    writer.matrix("output.weight", 163, 51, T.BF16)
+    writer.close()
 
 
-def to_pairs(rows, heads):
-    shape = rows.shape
-    return rows.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
+def wide_model(path):
+    writer = Writer(path, "wide-heads", 9, 64, 1, 256, 256, 2, 1, 128, 128)
+    writer.gguf.add_tensor("rope_freqs.weight", np.repeat(np.float32([1, 1.5, 4, 8]), 16))
+    writer.matrix("token_embd.weight", 64, 256, T.Q6_K)
+    writer.layer(0, [T.Q4_K, T.Q6_K, T.Q6_K, T.Q4_K, T.Q4_K, T.Q4_K, T.Q6_K])
+    writer.close()
+
+
+def turned(rows, heads, rope, to_halves):
+    """The first `rope` rows of each head, from adjacent pairs to the halves of Hugging Face or
+    back; the rest of a head stays."""
+    each = rows.reshape(heads, -1, *rows.shape[1:])
+    shape = (heads, rope // 2, 2) if to_halves else (heads, 2, rope // 2)
+    turning = each[:, :rope].reshape(*shape, *rows.shape[1:]).swapaxes(1, 2)
+    turning = turning.reshape(heads, rope, *rows.shape[1:])
+    return np.concatenate([turning, each[:, rope:]], axis=1).reshape(rows.shape)
+
+
+def turn_a_part(model, rope, base, factors):
+    """Hugging Face's Llama turns whole heads: here the first `rope` values, with these factors."""
+    whole = modeling_llama.apply_rotary_pos_emb
+
+    def part(q, k, cos, sin, *rest, **options):
+        turned_q, turned_k = whole(q[..., :rope], k[..., :rope], cos[..., :rope], sin[..., :rope])
+        return (torch.cat([turned_q, q[..., rope:]], -1), torch.cat([turned_k, k[..., rope:]], -1))
+
+    if rope < model.config.head_dim:
+        modeling_llama.apply_rotary_pos_emb = part
+    elif np.isscalar(factors):
+        return
+    model.model.rotary_emb.inv_freq = torch.tensor(
+        base ** -(np.arange(0, rope, 2) / rope) / factors, dtype=torch.float32)
 
 
 def load(path):
     reader = gguf.GGUFReader(path)
     field = lambda key: reader.fields["llama." + key].contents()
+    known = lambda key: "llama." + key in reader.fields
     tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).reshape(
         tuple(reversed(t.shape))).astype(np.float64) for t in reader.tensors}
     heads, kv_heads = field("attention.head_count"), field("attention.head_count_kv")
+    head_dim = (field("attention.key_length") if known("attention.key_length")
+                else field("embedding_length") // heads)
+    rope = field("rope.dimension_count")
     config = LlamaConfig(
         vocab_size=tensors["token_embd.weight"].shape[0], hidden_size=field("embedding_length"),
         intermediate_size=field("feed_forward_length"), num_hidden_layers=field("block_count"),
-        num_attention_heads=heads, num_key_value_heads=kv_heads,
+        num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=head_dim,
         rms_norm_eps=field("attention.layer_norm_rms_epsilon"),
         rope_theta=field("rope.freq_base"), max_position_embeddings=field("context_length"),
         tie_word_embeddings="output.weight" not in tensors, attn_implementation="eager")
@@ -117,16 +185,18 @@ def load(path):
             source = "token_embd.weight"
         data = tensors[source]
         if "attn_q" in source:
-            data = to_halves(data, heads)
+            data = turned(data, heads, rope, True)
         if "attn_k" in source:
-            data = to_halves(data, kv_heads)
+            data = turned(data, kv_heads, rope, True)
         state[name] = torch.from_numpy(np.ascontiguousarray(data))
     model.load_state_dict(state)
-    return model, config
+    turn_a_part(model, rope, field("rope.freq_base"), tensors.get("rope_freqs.weight", 1.0))
+    return model, config, rope
 
 
 def gradients(path, out):
-    model, config = load(path)
+    whole = modeling_llama.apply_rotary_pos_emb
+    model, config, rope = load(path)
     model = get_peft_model(model, LoraConfig(
         r=RANK, lora_alpha=ALPHA, target_modules=[long.split(".")[1] for _, long in LINEARS],
         lora_dropout=0.0)).double()
@@ -139,7 +209,7 @@ def gradients(path, out):
                 p = parameters[f"base_model.model.model.layers.{i}.{long}.lora_{half}.default.weight"]
                 data = values(item, p.numel(), 0.25).reshape(tuple(p.shape))
                 if half == "B" and short in heads:
-                    data = to_halves(data, heads[short])
+                    data = turned(data, heads[short], rope, True)
                 p.data.copy_(torch.from_numpy(np.ascontiguousarray(data)))
                 order.append((p, heads.get(short) if half == "B" else None))
                 item += 1
@@ -154,13 +224,22 @@ def gradients(path, out):
     result = [np.array([loss.item() for loss in losses])]
     for p, count in order:
         grad = p.grad.numpy()
-        result.append((to_pairs(grad, count) if count else grad).reshape(-1))
+        result.append((turned(grad, count, rope, False) if count else grad).reshape(-1))
     np.concatenate(result).astype("<f4").tofile(out)
     print(out, "mean loss", float(np.mean(result[0])))
+    modeling_llama.apply_rotary_pos_emb = whole
+
+
+def main(folder, names):
+    makers = {"random": random_model, "odd": odd_model, "wide": wide_model}
+    for name in names:
+        path = name
+        if name in makers:
+            path = f"{folder}/{name}.gguf"
+            makers[name](path)
+        short = path.rsplit("/", 1)[-1].removesuffix(".gguf").removesuffix("-f32")
+        gradients(path, f"{folder}/{short}.gradients.f32")
 
 
 if __name__ == "__main__":
-    folder = sys.argv[2]
-    random_model(f"{folder}/random.gguf")
-    gradients(f"{folder}/random.gguf", f"{folder}/random.gradients.f32")
-    gradients(sys.argv[1], f"{folder}/stories260K.gradients.f32")
+    main(sys.argv[1], sys.argv[2:])
