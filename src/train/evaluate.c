@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "data/dataset.h"
 #include "train/score.h"
+#include "train/settings.h"
 
 /* ---- the device side ---------------------------------------------------- */
 
@@ -85,7 +86,7 @@ static tmb_status set_means(const char *file, Score total, EvaluateResult *out)
 static tmb_status score_windows(const TrainBase *base, const EvaluateParams *params,
                                 uint32_t window, const Tokens *text, EvaluateResult *out)
 {
-    uint32_t row_tokens = params->row_tokens ? params->row_tokens : 512;
+    uint32_t row_tokens = settings_row_tokens(base->model, params->row_tokens);
     if (text->count < 2 || text->count / window >= UINT32_MAX)
         return fail(TMB_BAD_INPUT, "%s holds %zu tokens", params->file, text->count);
     uint32_t count = (uint32_t)((text->count - 2) / window + 1);
@@ -112,7 +113,7 @@ static tmb_status evaluate_text(const TrainBase *base, const EvaluateParams *par
                                 EvaluateResult *out)
 {
     Tokens text = {0};
-    uint32_t window = params->window ? params->window : 512;
+    uint32_t window = settings_row_tokens(base->model, params->window);
     bool bos = params->bos ? !strcmp(params->bos, "once") : tokenizer_adds_bos(base->tokenizer);
     if (params->bos && !bos && strcmp(params->bos, "none"))
         return fail(TMB_USAGE, "--bos \"%s\" is neither once nor none", params->bos);
@@ -203,7 +204,7 @@ static tmb_status score_dataset(const TrainBase *base, const EvaluateParams *par
                                 const Dataset *dataset, EvaluateResult *out)
 {
     Score *scores = NULL;
-    uint32_t row_tokens = params->row_tokens ? params->row_tokens : 512;
+    uint32_t row_tokens = settings_row_tokens(base->model, params->row_tokens);
     bool *taken = MEM_NEW_ARRAY(bool, dataset->count);
     Replies replies = {MEM_NEW_ARRAY(Tokens, 2 * dataset->count),
                        MEM_NEW_ARRAY(const Tokens *, 2 * dataset->count), 0};

@@ -107,6 +107,12 @@ static double default_rate(const Model *model)
     return rate < 1e-4 ? 1e-4 : rate > 1e-3 ? 1e-3 : rate;
 }
 
+uint32_t settings_row_tokens(const Model *model, uint32_t wanted)
+{
+    uint32_t context = model_config(model)->context;
+    return wanted ? wanted : context < 512 ? context : 512;
+}
+
 tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunConfig *config)
 {
     *config = (RunConfig){.format = RUN_FORMAT};
@@ -123,7 +129,7 @@ tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunCo
     config->initial = mem_string(params->initial ? params->initial : "");
     config->seed = params->seed;
     config->step_examples = params->step_examples ? params->step_examples : 8;
-    config->row_tokens = params->row_tokens ? params->row_tokens : 512;
+    config->row_tokens = settings_row_tokens(base->model, params->row_tokens);
     config->learning_rate = or_default(params->learning_rate, default_rate(base->model));
     config->schedule = mem_string(params->schedule ? params->schedule : "cosine");
     config->weight_decay = params->weight_decay;

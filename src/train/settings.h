@@ -9,6 +9,8 @@
 TMB_MUST_USE tmb_status settings_check(const TrainParams *params);
 /* "0.1" → 0.1; 0 when the text is a path, NULL or no number between 0 and 1. */
 double settings_share(const char *validation);
+/* How many tokens a row has: `wanted`, or when that is 0, 512 or what the model knows. */
+uint32_t settings_row_tokens(const Model *model, uint32_t wanted);
 /* Fills everything that does not depend on the number of examples. */
 TMB_MUST_USE tmb_status settings_fill(const TrainBase *base, const TrainParams *params,
                                       RunConfig *config);

@@ -274,7 +274,7 @@ tmb_status train_fit(const TrainBase *base, const TrainParams *params, TrainFit 
     Lora *lora;
     LoraParams lora_params = {params->rank, (float)params->alpha, params->targets};
     EngineParams engine = {.gpu = base->gpu, .model = base->model, .train = true,
-                           .row_tokens = params->row_tokens ? params->row_tokens : 512,
+                           .row_tokens = settings_row_tokens(base->model, params->row_tokens),
                            .recompute = -1};
     TRY(lora_create(base->model, &lora_params, gpu_caps(base->gpu)->storage_range, &lora));
     engine.lora = lora;
