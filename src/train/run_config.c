@@ -15,22 +15,29 @@ typedef struct Field {
     FieldKind kind;
     size_t offset;
     bool free;      /* may differ between the machines of one run without changing its bits */
+    double least, most;      /* of a number: sizes are computed from them */
 } Field;
 
-#define TEXT(name) {#name, FIELD_TEXT, offsetof(RunConfig, name), false}
-#define PATH(name) {#name, FIELD_TEXT, offsetof(RunConfig, name), true}
-#define PATHS(name) {#name, FIELD_LIST, offsetof(RunConfig, name), true}
-#define LIST(name) {#name, FIELD_LIST, offsetof(RunConfig, name), false}
-#define WHOLE(name) {#name, FIELD_COUNT, offsetof(RunConfig, name), false}
-#define REAL(name) {#name, FIELD_NUMBER, offsetof(RunConfig, name), false}
+#define TEXT(name) {#name, FIELD_TEXT, offsetof(RunConfig, name), false, 0, 0}
+#define PATH(name) {#name, FIELD_TEXT, offsetof(RunConfig, name), true, 0, 0}
+#define PATHS(name) {#name, FIELD_LIST, offsetof(RunConfig, name), true, 0, 0}
+#define LIST(name) {#name, FIELD_LIST, offsetof(RunConfig, name), false, 0, 0}
+#define WHOLE(name, least, most) \
+    {#name, FIELD_COUNT, offsetof(RunConfig, name), false, least, most}
+#define REAL(name, least, most) \
+    {#name, FIELD_NUMBER, offsetof(RunConfig, name), false, least, most}
+#define ANY 0x1p53           /* the largest whole number that JSON carries */
 
 static const Field fields[] = {
-    WHOLE(format), TEXT(version), PATH(model), TEXT(model_sha256), PATHS(data), LIST(data_sha256),
-    PATH(validation), TEXT(validation_sha256), TEXT(method), WHOLE(rank), REAL(alpha),
-    TEXT(targets), PATH(initial), TEXT(initial_sha256), WHOLE(seed), WHOLE(steps), WHOLE(step_examples), WHOLE(row_tokens),
-    REAL(learning_rate), TEXT(schedule), WHOLE(warmup_steps), REAL(weight_decay), REAL(beta1),
-    REAL(beta2), REAL(epsilon), REAL(max_grad_norm), WHOLE(eval_every), WHOLE(patience),
-    WHOLE(checkpoint_every), REAL(max_seconds), WHOLE(recompute_level), WHOLE(recompute_layers),
+    WHOLE(format, 0, ANY), TEXT(version), PATH(model), TEXT(model_sha256), PATHS(data),
+    LIST(data_sha256), PATH(validation), TEXT(validation_sha256), TEXT(method),
+    WHOLE(rank, 1, 65536), REAL(alpha, 0, 1e30), TEXT(targets), PATH(initial),
+    TEXT(initial_sha256), WHOLE(seed, 0, ANY), WHOLE(steps, 1, 1e9),
+    WHOLE(step_examples, 1, 65536), WHOLE(row_tokens, 1, 65536), REAL(learning_rate, 0, 10),
+    TEXT(schedule), WHOLE(warmup_steps, 0, 1e9), REAL(weight_decay, 0, 10), REAL(beta1, 0, 1),
+    REAL(beta2, 0, 1), REAL(epsilon, 0, 1), REAL(max_grad_norm, 0, 1e9),
+    WHOLE(eval_every, 0, ANY), WHOLE(patience, 0, ANY), WHOLE(checkpoint_every, 0, ANY),
+    REAL(max_seconds, 0, 1e9), WHOLE(recompute_level, 0, 2), WHOLE(recompute_layers, 0, 1024),
     TEXT(device), TEXT(driver), LIST(kernels),
 };
 
@@ -114,6 +121,14 @@ static tmb_status read_list(const JsonAt *at, const char *name, StringList *list
     return TMB_OK;
 }
 
+static tmb_status check_range(const char *path, const Field *field, double value)
+{
+    if (value >= field->least && value <= field->most)
+        return TMB_OK;
+    return fail(TMB_BAD_INPUT, "%s: %s is %g, it must lie between %g and %g; the file is damaged",
+                path, field->name, value, field->least, field->most);
+}
+
 static tmb_status read_field(const JsonAt *at, const Field *field, RunConfig *config)
 {
     void *to = field_at(config, field);
@@ -126,9 +141,11 @@ static tmb_status read_field(const JsonAt *at, const Field *field, RunConfig *co
     case FIELD_LIST:
         return read_list(at, field->name, to);
     case FIELD_COUNT:
-        return json_u64(at, field->name, to);
+        TRY(json_u64(at, field->name, to));
+        return check_range(at->source, field, (double)*(const uint64_t *)to);
     case FIELD_NUMBER:
-        return json_double(at, field->name, to);
+        TRY(json_double(at, field->name, to));
+        return check_range(at->source, field, *(const double *)to);
     }
     return TMB_OK;
 }

@@ -56,7 +56,8 @@ enum { RUN_FORMAT = 1 };
 /* JSON text of a config, malloc'd. */
 char *run_config_print(const RunConfig *config);
 /* Fills *out from JSON; `path` is for messages. A missing field, one of the wrong
- * kind or a newer format is TMB_BAD_INPUT. Call run_config_finish in every case. */
+ * kind or beyond what a run can have is TMB_BAD_INPUT, a newer format TMB_UNSUPPORTED. Call
+ * run_config_finish in every case. */
 TMB_MUST_USE tmb_status run_config_parse(const char *path, const char *json, size_t bytes,
                                          RunConfig *out);
 /* Fields that differ, as "name: was → is" lines; empty string when none. Each field
