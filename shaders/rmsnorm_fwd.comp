@@ -1,4 +1,5 @@
 // y[r,c] = x[r,c] * rstd[r] * w[c],  rstd[r] = 1 / sqrt(mean_c(x[r,c]^2) + eps).
+// With ADD x = a + b is computed and written first.
 // One group per row; any number of columns; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -8,10 +9,21 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 
+#ifdef ADD
+layout(set = 0, binding = 0) readonly buffer A { float a[]; };
+layout(set = 0, binding = 1) readonly buffer B { float b[]; };
+layout(set = 0, binding = 2) readonly buffer W { float w[]; };
+layout(set = 0, binding = 3) writeonly buffer X { float x[]; };
+layout(set = 0, binding = 4) writeonly buffer Y { float y[]; };
+layout(set = 0, binding = 5) writeonly buffer Rstd { float rstd[]; };
+#define X_AT(i) (a[i] + b[i])
+#else
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer W { float w[]; };
 layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };
 layout(set = 0, binding = 3) writeonly buffer Rstd { float rstd[]; };
+#define X_AT(i) x[i]
+#endif
 
 shared float partial[THREADS];
 
@@ -22,9 +34,14 @@ void main()
         return;
     uint lane = gl_LocalInvocationID.x;
     uint base = row * push.cols;
-    float sum = 0.0;
-    for (uint c = lane; c < push.cols; c += THREADS)
-        sum += x[base + c] * x[base + c];
+    precise float sum = 0.0;   // with and without ADD the same bits
+    for (uint c = lane; c < push.cols; c += THREADS) {
+        precise float value = X_AT(base + c);
+        sum += value * value;
+#ifdef ADD
+        x[base + c] = value;
+#endif
+    }
     partial[lane] = sum;
     barrier();
     for (uint half_size = THREADS / 2; half_size > 0; half_size /= 2) {
@@ -33,8 +50,10 @@ void main()
         barrier();
     }
     float scale = inversesqrt(partial[0] / float(push.cols) + push.eps);
-    for (uint c = lane; c < push.cols; c += THREADS)
-        y[base + c] = x[base + c] * scale * w[c];
+    for (uint c = lane; c < push.cols; c += THREADS) {
+        precise float value = X_AT(base + c);
+        y[base + c] = value * scale * w[c];
+    }
     if (lane == 0)
         rstd[row] = scale;
 }

@@ -1,4 +1,5 @@
-// rmsnorm_fwd for columns that are a multiple of 4.  One group per row; f32 sums.
+// rmsnorm_fwd, with ADD add_rmsnorm_fwd, for columns that are a multiple of 4.  One group per
+// row; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #ifdef ONE_SUBGROUP
@@ -12,10 +13,21 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 #include "lib/reduce.glsl"
 
+#ifdef ADD
+VECTORS(0, a);
+VECTORS(1, b);
+VECTORS(2, w);
+layout(set = 0, binding = 3) writeonly buffer X { vec4 x[]; };
+layout(set = 0, binding = 4) writeonly buffer Y { vec4 y[]; };
+layout(set = 0, binding = 5) writeonly buffer Rstd { float rstd[]; };
+#define X_AT(i) (VECTOR_AT(a, i) + VECTOR_AT(b, i))
+#else
 VECTORS(0, x);
 VECTORS(1, w);
 layout(set = 0, binding = 2) writeonly buffer Y { vec4 y[]; };
 layout(set = 0, binding = 3) writeonly buffer Rstd { float rstd[]; };
+#define X_AT(i) VECTOR_AT(x, i)
+#endif
 
 void main()
 {
@@ -25,15 +37,21 @@ void main()
     uint lane = gl_LocalInvocationID.x;
     uint vectors = push.cols / 4;
     uint base = row * vectors;
-    vec4 squares = vec4(0.0);
+    // precise: with and without ADD the same bits
+    precise vec4 squares = vec4(0.0);
     for (uint i = lane; i < vectors; i += THREADS) {
-        vec4 value = VECTOR_AT(x, base + i);
+        precise vec4 value = X_AT(base + i);
         squares += value * value;
+#ifdef ADD
+        x[base + i] = value;
+#endif
     }
     float sum = group_sum((squares.x + squares.y) + (squares.z + squares.w));
     float scale = 1.0 / sqrt(sum / float(push.cols) + push.eps);
-    for (uint i = lane; i < vectors; i += THREADS)
-        y[base + i] = VECTOR_AT(x, base + i) * scale * VECTOR_AT(w, i);
+    for (uint i = lane; i < vectors; i += THREADS) {
+        precise vec4 value = X_AT(base + i);
+        y[base + i] = value * scale * VECTOR_AT(w, i);
+    }
     if (lane == 0)
         rstd[row] = scale;
 }

@@ -1,4 +1,4 @@
-/* RMSNorm (Zhang and Sennrich, 2019), forward and backward. */
+/* RMSNorm (Zhang and Sennrich, 2019), forward, forward of a sum, and backward. */
 #include <math.h>
 
 #include "base/mem.h"
@@ -42,6 +42,23 @@ static void rmsnorm_fwd_reference(const void *push, double *const bind[])
         for (uint64_t c = 0; c < p->cols; c++)
             y[r * p->cols + c] = x[r * p->cols + c] * rstd[r] * w[c];
     }
+}
+
+/* x = a + b, written, then normed. */
+static void add_rmsnorm_fwd_reference(const void *push, double *const bind[])
+{
+    const RmsnormPush *p = push;
+    for (uint64_t i = 0; i < (uint64_t)p->rows * p->cols; i++)
+        bind[3][i] = bind[0][i] + bind[1][i];
+    rmsnorm_fwd_reference(push, (double *const[]){bind[3], bind[2], bind[4], bind[5]});
+}
+
+static void add_rmsnorm_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+{
+    const RmsnormPush *p = push;
+    elements[0] = elements[1] = elements[3] = elements[4] = (uint64_t)p->rows * p->cols;
+    elements[2] = p->cols;
+    elements[5] = p->rows;
 }
 
 /* With s = sum_c x w dy:  dx = rstd (w dy - x rstd^2 s / cols). */
@@ -152,6 +169,13 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
              {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
     NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,               \
     .reference = rmsnorm_fwd_reference, CASES(fwd_cases)
+#define ADD_FWD                                                                            \
+    .family = "add_rmsnorm_fwd",                                                           \
+    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                       \
+             {"w", GPU_READ, DTYPE_F32}, {"x", GPU_WRITE, DTYPE_F32},                      \
+             {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
+    NORM, .extent = add_rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,           \
+    .reference = add_rmsnorm_fwd_reference, CASES(fwd_cases)
 #define BWD_X                                                                              \
     .family = "rmsnorm_bwd_x",                                                             \
     .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},                       \
@@ -170,6 +194,9 @@ const KernelRow rows_norm[] = {
     {.name = "rmsnorm_fwd", FWD, ANY},
     {.name = "rmsnorm_fwd_vectors", FWD, VECTORS},
     {.name = "rmsnorm_fwd_texel", FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
+    {.name = "add_rmsnorm_fwd", ADD_FWD, ANY},
+    {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, VECTORS},
+    {.name = "add_rmsnorm_fwd_texel", ADD_FWD, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 2},
     {.name = "rmsnorm_bwd_x", BWD_X, ANY},
     {.name = "rmsnorm_bwd_x_vectors", BWD_X, VECTORS},
     {.name = "rmsnorm_bwd_x_texel", BWD_X, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 3},

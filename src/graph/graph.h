@@ -174,4 +174,8 @@ void graph_layer(Graph *graph, int32_t index, Tensor *x);
  * INPUT, shape of `output`) through `output` when both are given (tests). */
 void graph_backward(Graph *graph, Tensor *output, Tensor *seed);
 
+/* Joins neighbouring nodes for which there is one kernel with the same bits (a sum and the norm
+ * of it). The last thing done to a graph: nothing is appended afterwards. */
+void graph_fuse(Graph *graph);
+
 #endif

@@ -184,6 +184,7 @@ tmb_status model_build(const Model *model, const ModelBuild *build, Graph **out)
     model->architecture->build(&under);
     if (params.mode == MODEL_TRAIN)
         graph_backward(under.graph, NULL, NULL);
+    graph_fuse(under.graph);
     *out = under.graph;
     return TMB_OK;
 }

@@ -56,6 +56,7 @@ static bool compile(Probe *probe, Tensor *output)
         seed->live = output->live;
     }
     graph_backward(probe->graph, output, seed);
+    graph_fuse(probe->graph);
     if (!CHECK_OK(probe->test, interp_create(probe->graph, &probe->interp)))
         return false;
     for (uint32_t i = 0; i < probe->graph->tensor_count; i++) {
@@ -277,6 +278,39 @@ static void test_shared_gradients(Test *test)
     }
 }
 
+static uint32_t nodes_of(const Graph *graph, const char *family)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        found += graph->nodes[i].family && !strcmp(graph->nodes[i].family, family);
+    return found;
+}
+
+/* A norm right after its sum becomes one node, recomputed or not; one of another tensor, or
+ * of a sum that came earlier, does not. */
+static void test_fused_norms(Test *test)
+{
+    static const uint32_t fused[3] = {1, 1, 2}, apart[3] = {2, 5, 4};
+    for (uint32_t recompute = 0; recompute < 3; recompute++) {
+        Probe probe;
+        begin(&probe, test, (GraphParams){.recompute = recompute});
+        Graph *graph = probe.graph;
+        Tensor *p = parameter(&probe, ROWS, 6, "p"), *w = parameter(&probe, 1, 6, "w");
+        graph_layer(graph, 0, NULL);
+        Tensor *x = graph_softmax(graph, p, "x");
+        Tensor *sum = graph_add(graph, p, x, "sum");
+        Tensor *normed = graph_rmsnorm(graph, sum, w, 1e-5f, "norm");
+        Tensor *again = graph_rmsnorm(graph, sum, w, 1e-5f, "later");
+        Tensor *total = graph_add(graph, normed, again, "total");
+        Tensor *other = graph_rmsnorm(graph, normed, w, 1e-5f, "other");
+        if (!compile(&probe, graph_add(graph, total, other, "last")))
+            continue;
+        CHECK(test, nodes_of(graph, "add_rmsnorm_fwd") == fused[recompute]);
+        CHECK(test, nodes_of(graph, "rmsnorm_fwd") == apart[recompute]);
+        check(&probe, "norms of sums");
+    }
+}
+
 /* Five labels in chunks of two, the head's weight in blocks. */
 static void test_loss(Test *test)
 {
@@ -308,6 +342,7 @@ int main(void)
     test_attention(&test);
     test_elementwise(&test);
     test_shared_gradients(&test);
+    test_fused_norms(&test);
     test_loss(&test);
     return test_end(&test);
 }
