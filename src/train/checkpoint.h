@@ -28,7 +28,7 @@ typedef struct CheckpointState {
     double seconds;              /* of training so far */
     double first_loss, last_loss;
     uint64_t stopped;            /* 1: ended early by patience */
-    unsigned char config[SHA256_BYTES];   /* digest of config.json's text */
+    unsigned char config[SHA256_BYTES];   /* digest of config.json without its paths */
 } CheckpointState;
 
 enum { CHECKPOINT_NAME_BYTES = 120 };

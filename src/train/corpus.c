@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "data/dataset.h"
 #include "train/settings.h"
 
@@ -12,6 +13,9 @@
 
 static tmb_status check_digest(const char *path, const char *was, char now[SHA256_TEXT])
 {
+    if (was && !os_exists(path))
+        return fail(TMB_BAD_INPUT, "%s, which this run began with, is not there; put it back, or name "
+                    "the place where it is now together with --resume", path);
     TRY(sha256_file(path, now));
     if (was && strcmp(was, now))
         return fail(TMB_BAD_INPUT, "%s is not the file this run began with (SHA-256 %.12s…, then "
@@ -23,6 +27,25 @@ static void replace(char **field, const char *text)
 {
     free(*field);
     *field = mem_string(text);
+}
+
+static bool move(char **field, const char *path)
+{
+    if (!path || !**field || !strcmp(*field, path))
+        return false;
+    replace(field, path);
+    return true;
+}
+
+/* Where the files of an old run are now. True when one of them moved. */
+static bool move_files(const TrainBase *base, const TrainParams *params, RunConfig *config)
+{
+    bool moved = move(&config->model, base->model_path);
+    for (size_t i = 0; i < params->data_count && i < config->data.count; i++)
+        moved |= move(&config->data.items[i], params->data[i]);
+    if (!settings_share(config->validation))
+        moved |= move(&config->validation, params->validation);
+    return move(&config->initial, params->initial) || moved;
 }
 
 /* Digests of every input: noted in a new run, compared in an old one. */
@@ -160,6 +183,8 @@ tmb_status corpus_read(const TrainBase *base, Run *run, Corpus *out)
         return fail(TMB_UNSUPPORTED, "%s has no chat template Timbre knows, so letters and replies "
                     "cannot be written as it expects; use an instruct model", base->model_path);
     TRY(take_digests(run));
+    if (run->moved)
+        TRY(run_freeze(run));
     TRY(append(base, (const char *const *)config->data.items, config->data.count,
                config->row_tokens, out));
     if (share > 0)
@@ -200,7 +225,9 @@ static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run 
         return fail(TMB_BAD_INPUT, "%s was begun with another model (SHA-256 %.12s…, %s has "
                     "%.12s…); use that one", run->path, run->config.model_sha256,
                     base->model_path, base->model_sha256);
-    return settings_unchanged(params, &run->config, run->path);
+    TRY(settings_unchanged(params, &run->config, run->path));
+    run->moved = move_files(base, params, &run->config);
+    return TMB_OK;
 }
 
 /* What the corpus lost, told before training starts. */

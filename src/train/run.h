@@ -22,6 +22,7 @@ typedef struct Run {
     RunConfig config;
     bool frozen;        /* config.json exists */
     bool created;       /* this process made the folder */
+    bool moved;         /* paths in config differ from config.json: files were moved */
 } Run;
 
 /* Makes or opens the folder and locks it (TMB_BUSY when another process has it).

@@ -96,16 +96,27 @@ static cJSON *field_to_json(const RunConfig *config, const Field *field)
     return NULL;
 }
 
-char *run_config_print(const RunConfig *config)
+static char *print_fields(const RunConfig *config, bool paths)
 {
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; i < COUNT_OF(fields); i++)
-        cJSON_AddItemToObject(json, fields[i].name, field_to_json(config, &fields[i]));
+        if (paths || !fields[i].free)
+            cJSON_AddItemToObject(json, fields[i].name, field_to_json(config, &fields[i]));
     char *printed = cJSON_Print(json);
     cJSON_Delete(json);
     char *text = mem_string(printed ? printed : "{}");   /* cJSON's block has its own allocator */
     cJSON_free(printed);
     return text;
+}
+
+char *run_config_print(const RunConfig *config)
+{
+    return print_fields(config, true);
+}
+
+char *run_config_identity(const RunConfig *config)
+{
+    return print_fields(config, false);
 }
 
 static tmb_status read_list(const JsonAt *at, const char *name, StringList *list)

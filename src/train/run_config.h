@@ -55,6 +55,8 @@ enum { RUN_FORMAT = 1 };
 
 /* JSON text of a config, malloc'd. */
 char *run_config_print(const RunConfig *config);
+/* The same without paths: files may move, what they hold is named by digests. */
+char *run_config_identity(const RunConfig *config);
 /* Fills *out from JSON; `path` is for messages. A missing field, one of the wrong
  * kind or beyond what a run can have is TMB_BAD_INPUT, a newer format TMB_UNSUPPORTED. Call
  * run_config_finish in every case. */

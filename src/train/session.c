@@ -40,8 +40,7 @@ tmb_status session_told(const Session *session, const char *format, ...)
 
 /* ---- one optimizer step ------------------------------------------------- */
 
-/* Losses and gradients of all rows; *loss is the weighted mean over the supervised tokens. */
-static tmb_status run_batch(Session *session, const Batch *batch, double *loss)
+tmb_status session_batch(Session *session, const Batch *batch, double *loss)
 {
     double sum = 0;
     TRY(engine_begin(session->engine));
@@ -95,7 +94,7 @@ static tmb_status use_batch(Session *session, const Batch *batch, StepMetrics *m
     update.learning_rate =
         schedule_rate(session->schedule, config->learning_rate, session->state.step,
                       config->warmup_steps, config->steps);
-    TRY(run_batch(session, batch, &metrics->loss));
+    TRY(session_batch(session, batch, &metrics->loss));
     if (!isfinite(metrics->loss))
         return not_finite(session, metrics->loss, &update);
     TRY(engine_update(session->engine, &update));
@@ -194,45 +193,4 @@ tmb_status session_evaluate(Session *session)
         session->params->on_event(session->params->user, &event);
     }
     return TMB_OK;
-}
-
-/* ---- measuring ---------------------------------------------------------- */
-
-/* Forward and backward of `count` examples, without an optimizer step. */
-static tmb_status time_examples(Session *session, const uint32_t *items, uint32_t count,
-                                double *train_seconds, double *eval_seconds)
-{
-    Batch batch;
-    double loss;
-    for (uint32_t i = 0; i < count; i++) {
-        session->step_list[i] = &session->examples->train[items[i]];
-        session->step_weights[i] = 1;
-    }
-    batch_pack(&batch, session->step_list, session->step_weights, count,
-               (uint32_t)session->run->config.row_tokens);
-    double started = os_seconds();
-    tmb_status status = run_batch(session, &batch, &loss);
-    *train_seconds = (os_seconds() - started) / (double)batch.tokens;
-    *eval_seconds = *train_seconds * engine_flops(session->engine, &batch.rows[0], false) /
-                    engine_flops(session->engine, &batch.rows[0], true);
-    batch_finish(&batch);
-    return status;
-}
-
-/* One example to compile everything, then a few that count: on a slow machine a step is
- * minutes, and the time is better spent on training. */
-tmb_status session_measure(Session *session, double *train_seconds, double *eval_seconds)
-{
-    uint32_t got, first = 0;
-    Order before = session->order;
-    const RunConfig *config = &session->run->config;
-    const uint32_t *items = order_next(&session->order, (uint32_t)config->step_examples, &got);
-    tmb_status status = TMB_OK;
-    for (int pass = 0; pass < 2 && !status; pass++) {
-        uint32_t count = pass && got > 3 ? 3 : 1;
-        status = time_examples(session, items + first, count, train_seconds, eval_seconds);
-        first += got > 3 ? 1 : 0;
-    }
-    order_restore(&session->order, before.epoch, before.position, &before.rng);
-    return status;
 }

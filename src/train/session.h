@@ -61,10 +61,11 @@ typedef struct Session {
 TMB_MUST_USE tmb_status session_step(Session *session);
 /* Scores the held-out examples, saves the adapter when it is the best so far. */
 TMB_MUST_USE tmb_status session_evaluate(Session *session);
-/* Forward and backward of a few examples without any effect, timed (for max_seconds):
- * seconds per computed token of training and of evaluation. */
-TMB_MUST_USE tmb_status session_measure(Session *session, double *train_seconds,
-                                        double *eval_seconds);
+/* Losses and gradients of all rows; *loss is the weighted mean over the supervised tokens. */
+TMB_MUST_USE tmb_status session_batch(Session *session, const Batch *batch, double *loss);
+/* measure.c: how many steps fit into what is left of max_seconds, which began at `started`; 0: no
+ * limit. Nothing of the state changes. */
+TMB_MUST_USE tmb_status session_steps_that_fit(Session *session, double started, uint64_t *most);
 
 /* session_state.c: the state in main memory and on disk. */
 void session_snapshot_init(Session *session);

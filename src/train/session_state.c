@@ -61,7 +61,7 @@ static float *largest_parameter(const Parameters *parameters)
 static void config_digest(const Run *run, unsigned char digest[SHA256_BYTES])
 {
     Sha256 hash;
-    char *text = run_config_print(&run->config);
+    char *text = run_config_identity(&run->config);
     sha256_init(&hash);
     sha256_update(&hash, text, strlen(text));
     sha256_final(&hash, digest);

@@ -42,34 +42,6 @@ static tmb_status make_lora(Session *session)
     return TMB_OK;
 }
 
-/* How many steps fit into what is left of max_seconds; 0: no limit. */
-static tmb_status steps_that_fit(Session *session, double started, uint64_t *most)
-{
-    const RunConfig *config = &session->run->config;
-    const TrainExamples *examples = session->examples;
-    double per_token[2], train_tokens = 0, held_tokens = 0;
-    *most = 0;
-    if (!(config->max_seconds > 0))
-        return TMB_OK;
-    TRY(session_measure(session, &per_token[0], &per_token[1]));
-    for (uint32_t i = 0; i < examples->train_count; i++)
-        train_tokens += (double)examples->train[i].count;
-    for (uint32_t i = 0; i < examples->held_count; i++)
-        held_tokens += (double)examples->held[i].count;
-    uint64_t per_epoch = (examples->train_count + config->step_examples - 1) /
-                         config->step_examples;
-    uint64_t interval = session->params->eval_every ? session->params->eval_every : per_epoch;
-    double step = per_token[0] * train_tokens / (double)per_epoch;
-    double evaluation = per_token[1] * held_tokens;
-    /* 5 % kept back for checkpoints and a machine that slows down */
-    double left = 0.95 * (config->max_seconds - (os_seconds() - started)) - evaluation;
-    double fit = left / (step + evaluation / (double)interval);
-    *most = fit < 1 ? 1 : fit > 1e9 ? 1000000000 : (uint64_t)fit;
-    session_note(session, "a step takes %.2f s, so %" PRIu64 " fit into %.0f s", step, *most,
-                 config->max_seconds);
-    return TMB_OK;
-}
-
 /* Everything that is left to decide, then config.json. */
 static tmb_status freeze(Session *session, double started)
 {
@@ -83,7 +55,7 @@ static tmb_status freeze(Session *session, double started)
         string_list_add(&config->kernels, names[i]);
     config->recompute_level = plan->recompute;
     config->recompute_layers = plan->recompute_layers;
-    TRY(steps_that_fit(session, started, &most));
+    TRY(session_steps_that_fit(session, started, &most));
     settings_steps(session->params, session->examples->train_count, most, config);
     if (!session->examples->held_count)
         config->eval_every = 0;

@@ -160,6 +160,39 @@ static void other_inputs_are_refused(Test *test, const Setup *setup)
     CHECK_OK(test, train_run(&setup->base, &params, &result));
 }
 
+/* Data that moved is known again by what it holds, once it is named. */
+static void files_may_move(Test *test, const Setup *setup)
+{
+    static const char elsewhere[] = "test_trainer folder/elsewhere.jsonl";
+    static const char *const moved[] = {elsewhere};
+    const char *run = "test_trainer folder/moved";
+    Heard heard;
+    TrainResult result;
+    TrainParams params = basic(run, &heard);
+    params.steps = 2;
+    params.validation = others;
+    REQUIRE_OK(test, train_run(&setup->base, &params, &result));
+    REQUIRE_OK(test, os_rename(letters, elsewhere));
+    params.resume = true;
+    params.data_count = 0;
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "name the place where it is now");
+    params.data = moved;
+    params.data_count = 1;
+    CHECK_OK(test, train_run(&setup->base, &params, &result));
+    params.data_count = 0;                 /* config.json knows it now */
+    CHECK_OK(test, train_run(&setup->base, &params, &result));
+    RunConfig config;
+    REQUIRE_OK(test, run_read_config(run, &config));
+    CHECK_STRING(test, elsewhere, config.data.items[0]);
+    run_config_finish(&config);
+    params.data = &params.validation;      /* a file, but not that one */
+    params.data_count = 1;
+    CHECK_STATUS(test, TMB_BAD_INPUT, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "is not the file this run began with");
+    CHECK_OK(test, os_rename(elsewhere, letters));
+}
+
 /* A run that goes on keeps its options. */
 static void other_options_are_refused(Test *test, const Setup *setup)
 {
@@ -416,6 +449,7 @@ static void all(Test *test, Setup *setup, const char *path)
     ranks_may_differ(test, setup);
     stops_early(test, setup);
     other_inputs_are_refused(test, setup);
+    files_may_move(test, setup);
     other_options_are_refused(test, setup);
     replies_out_of_reach(test, setup);
     one_step_learns(test, setup);
