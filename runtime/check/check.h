@@ -11,6 +11,7 @@ typedef struct Rig {
     Gpu *gpu;
     GpuBuffer *buffer[GPU_MAX_BIND];
     KernelRoof roof;         /* with --bench */
+    double matrix_flops;     /* a second on matrix units, with --bench; 0: none */
 } Rig;
 
 /* The worst element of all outputs. */

@@ -95,6 +95,12 @@ tmb_status device_start(Gpu *gpu)
     return pipelines_init(gpu);
 }
 
+void gpu_set_policy(Gpu *gpu, struct KernelPolicy *policy)
+{
+    free(gpu->policy);
+    gpu->caps.policy = gpu->policy = policy;
+}
+
 tmb_status device_open(const Instance *instance, VkPhysicalDevice physical,
                        const GpuSnapshot *snapshot, const GpuParams *params, Gpu **out)
 {
@@ -157,6 +163,7 @@ void device_close(Gpu **pointer)
         return;
     device_stop(gpu);
     profile_finish(gpu);
+    free(gpu->policy);
     free(gpu);
     *pointer = NULL;
 }

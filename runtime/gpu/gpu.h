@@ -50,6 +50,8 @@ typedef struct GpuCaps {
     double timestamp_seconds;         /* of one tick, 0 without timestamps */
     struct { uint32_t m, n, k; } coopmat[16];
     uint32_t coopmat_count;
+    /* what was found out about kernels here (kernels/policy.h), NULL: nothing; the Gpu owns it */
+    const struct KernelPolicy *policy;
 } GpuCaps;
 
 /* ---- opening ------------------------------------------------------------ */
@@ -81,6 +83,8 @@ TMB_MUST_USE tmb_status gpu_reopen(Gpu *gpu);
  * (a submit that took far too long), or NULL. Owned by the Gpu until the next call. */
 const char *gpu_notice(Gpu *gpu);
 const GpuCaps *gpu_caps(const Gpu *gpu);
+/* Gives the Gpu a policy for its caps, one block from malloc, in place of an earlier one. */
+void gpu_set_policy(Gpu *gpu, struct KernelPolicy *policy);
 const char *gpu_why(const Gpu *gpu);    /* "llvmpipe …: the only device found" */
 
 /* One entry per device found, in the order --device counts; `problem` is empty
@@ -122,7 +126,7 @@ GpuMemory gpu_memory(Gpu *gpu);
 
 /* ---- pipelines ---------------------------------------------------------- */
 
-enum { GPU_MAX_BIND = 12, GPU_MAX_SPEC = 8, GPU_MAX_PUSH = 128 };
+enum { GPU_MAX_BIND = 12, GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 128 };
 
 typedef enum GpuAccess {
     GPU_READ,

@@ -114,6 +114,7 @@ struct Gpu {
     GpuParams params;            /* text members are not kept */
     char why[1024];
     bool lost;
+    struct KernelPolicy *policy; /* what caps.policy points to */
     char notice[256], told[256];  /* what gpu_notice will say, and said last */
     /* memory.c */
     uint64_t used, peak, next_id;

@@ -11,10 +11,12 @@
     FAMILY(expand)                \
     FAMILY(loss)                  \
     FAMILY(matmul)                \
+    FAMILY(matmul_matrix)         \
     FAMILY(matvec)                \
     FAMILY(norm)                  \
     FAMILY(optimizer)             \
     FAMILY(roof)                  \
+    FAMILY(roof_matrix)           \
     FAMILY(rope)                  \
     FAMILY(rows)                  \
     FAMILY(softmax)

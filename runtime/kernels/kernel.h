@@ -42,6 +42,8 @@ typedef struct KernelRow {
     uint32_t needs;          /* GPU_CAP_… */
     uint32_t rank;           /* smaller is tried first among usable rows of a family */
     uint32_t subgroup_size;  /* subgroups must be of this size by nature; 0: any */
+    uint32_t subgroup_spec;  /* 1 + the constant that is the subgroup size to compile with; 0: any */
+    bool probe;              /* used only after a child process found it right and faster */
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];
@@ -55,6 +57,12 @@ typedef struct KernelRow {
     bool (*suits)(const void *push);
     /* Sets the constants that follow from the sizes (a head size, say); NULL: none do. */
     void (*specialise)(const void *push, KernelTuning *tuning);
+    /* Changes the default tuning for sizes that it would waste; NULL: it serves all. Not
+     * applied to a tuning that was asked for. */
+    void (*resize)(const void *push, KernelTuning *tuning);
+    /* Sets the constants that follow from the device (its matrix unit, its subgroups) and says
+     * whether the device can run this tuning; NULL: every one can. */
+    bool (*adapt)(const GpuCaps *caps, KernelTuning *tuning);
     /* Elements behind each binding (U32 words for quantised types). */
     void (*extent)(const void *push, uint64_t elements[GPU_MAX_BIND]);
     /* Workgroups, already folded: x <= 65535, the shader's group index is
@@ -79,11 +87,16 @@ const KernelRow *kernel_family(const char *family);
  * first. Returns how many were written to out (at most capacity). */
 size_t kernel_candidates(const char *family, const Dtype *dtypes, const GpuCaps *caps,
                          const KernelRow **out, size_t capacity);
-/* The first candidate that suits this push, NULL when there is none. */
+/* The first candidate that suits this push and is trusted (kernels/policy.h), NULL when there is
+ * none. */
 const KernelRow *kernel_choose(const char *family, const Dtype *dtypes, const GpuCaps *caps,
                                const void *push);
 /* A tuning (NULL: the row's default) after the row's specialise for this push. */
 KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, const void *push);
+/* The constants to compile a row with on a device for these sizes: those of `tuning`, or with
+ * NULL the best that is known, after resize, specialise and adapt. False: none fits the device. */
+bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
+                const void *push, KernelTuning *out);
 uint32_t kernel_bind_count(const KernelRow *row);
 /* SPIR-V embedded for a row; NULL with *why when this build could not compile it. */
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why);

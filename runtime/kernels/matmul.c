@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "kernels/families.h"
+#include "kernels/matmul.h"
 #include "matmul.push.h"
 
 /* Elements of a [rows, cols] matrix that starts at `offset`. */
@@ -13,7 +14,7 @@ static uint64_t span(uint32_t offset, uint32_t rows, uint32_t cols, uint32_t str
     return rows && cols ? offset + (uint64_t)(rows - 1) * stride + cols : offset;
 }
 
-static void nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+void matmul_nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
     const MatmulPush *p = push;
     elements[0] = span(p->a_offset, p->m, p->k, p->a_stride);
@@ -21,7 +22,7 @@ static void nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
     elements[2] = span(p->c_offset, p->m, p->n, p->c_stride);
 }
 
-static void nn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+void matmul_nn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
     const MatmulPush *p = push;
     elements[0] = span(p->a_offset, p->m, p->k, p->a_stride);
@@ -29,7 +30,7 @@ static void nn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
     elements[2] = span(p->c_offset, p->m, p->n, p->c_stride);
 }
 
-static void tn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
+void matmul_tn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
     const MatmulPush *p = push;
     elements[0] = span(p->a_offset, p->k, p->m, p->a_stride);
@@ -37,7 +38,7 @@ static void tn_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
     elements[2] = span(p->c_offset, p->m, p->n, p->c_stride);
 }
 
-static double matmul_flops(const void *push)
+double matmul_flops(const void *push)
 {
     const MatmulPush *p = push;
     return 2.0 * p->m * p->n * p->k;
@@ -61,19 +62,19 @@ static void product(const MatmulPush *p, uint64_t a_row, uint64_t a_step, uint64
         }
 }
 
-static void nt_reference(const void *push, double *const bind[])
+void matmul_nt_reference(const void *push, double *const bind[])
 {
     const MatmulPush *p = push;
     product(p, p->a_stride, 1, p->b_stride, 1, bind);
 }
 
-static void nn_reference(const void *push, double *const bind[])
+void matmul_nn_reference(const void *push, double *const bind[])
 {
     const MatmulPush *p = push;
     product(p, p->a_stride, 1, 1, p->b_stride, bind);
 }
 
-static void tn_reference(const void *push, double *const bind[])
+void matmul_tn_reference(const void *push, double *const bind[])
 {
     const MatmulPush *p = push;
     product(p, 1, p->a_stride, 1, p->b_stride, bind);
@@ -96,7 +97,7 @@ static void tn_reference(const void *push, double *const bind[])
 
 /* Sizes of SmolLM2-135M (hidden 576, keys and values 192, feed-forward 1536) with few
  * enough rows that a double-precision product stays under half a second. */
-static const KernelCase nt_cases[] = {
+const KernelCase matmul_nt_cases[MATMUL_NT_CASES] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
     {.name = "ragged", .push = DENSE(67, 43, 29, 29, 29)},
     {.name = "ragged-wide", .push = DENSE(131, 265, 70, 70, 70)},
@@ -113,7 +114,7 @@ static const KernelCase nt_cases[] = {
     {.name = "lora-b", .push = ADDED(512, 576, 16, 16, 16)},
     {.name = "head", .push = DENSE(3, 4099, 576, 576, 576)},
 };
-static const KernelCase nn_cases[] = {
+const KernelCase matmul_nn_cases[MATMUL_NN_CASES] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
     {.name = "ragged", .push = DENSE(67, 43, 29, 29, 43)},
     {.name = "ragged-wide", .push = DENSE(131, 265, 70, 70, 265)},
@@ -132,7 +133,7 @@ static const KernelCase nn_cases[] = {
     /* sums over a vocabulary: beyond llvmpipe's 65,535 iterations where loops are not unrolled */
     {.name = "vocabulary", .push = DENSE(6, 24, 24000, 24000, 24)},
 };
-static const KernelCase tn_cases[] = {
+const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
     {.name = "ragged", .push = DENSE(67, 43, 29, 67, 43)},
     {.name = "ragged-wide", .push = DENSE(131, 265, 70, 131, 265)},
@@ -267,11 +268,11 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
     .push_bytes = sizeof(MatmulPush),                                                 \
     .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                  \
              {"c", GPU_ADD, DTYPE_F32}},                                              \
-    .extent = LAYOUT##_extent,                                                        \
+    .extent = matmul_##LAYOUT##_extent,                                               \
     .flops = matmul_flops,                                                            \
-    .reference = LAYOUT##_reference,                                                  \
-    .cases = LAYOUT##_cases,                                                          \
-    .case_count = COUNT_OF(LAYOUT##_cases),                                           \
+    .reference = matmul_##LAYOUT##_reference,                                         \
+    .cases = matmul_##LAYOUT##_cases,                                                 \
+    .case_count = COUNT_OF(matmul_##LAYOUT##_cases),                                  \
     .tolerance = 1e-5
 
 /* a and b are texel buffers */

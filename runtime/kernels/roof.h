@@ -14,6 +14,10 @@ typedef struct KernelRoof {
  * not free. No rows appear in the profile. */
 TMB_MUST_USE tmb_status kernel_roof(Gpu *gpu, KernelRoof *out);
 
+/* The same for matrix units, f16 operands and f32 sums: the best of the device's units; 0 without
+ * any. Only where a probe vouched for them, or in a developer's tool: drivers have crashed. */
+TMB_MUST_USE tmb_status kernel_roof_matrix(Gpu *gpu, double *flops_per_second);
+
 /* The shortest time that this work can take, as a share of the time it took; 0 without. */
 double kernel_roof_share(const KernelRoof *roof, double flops, double bytes, double seconds);
 

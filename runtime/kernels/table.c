@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "kernels/families.h"
+#include "kernels/policy.h"
 #include "kernels/spirv.h"
 
 typedef struct Family {
@@ -92,8 +93,10 @@ const KernelRow *kernel_choose(const char *family, const Dtype *dtypes, const Gp
 {
     const KernelRow *rows[16];
     size_t count = kernel_candidates(family, dtypes, caps, rows, COUNT_OF(rows));
+    KernelTuning tuning;
     for (size_t i = 0; i < count; i++)
-        if (!rows[i]->suits || rows[i]->suits(push))
+        if (kernel_trusted(caps, rows[i]) && (!rows[i]->suits || rows[i]->suits(push)) &&
+            kernel_fit(caps, rows[i], NULL, push, &tuning))
             return rows[i];
     return NULL;
 }
@@ -104,6 +107,31 @@ KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, con
     if (row->specialise)
         row->specialise(push, &result);
     return result;
+}
+
+static bool fit_one(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
+                    bool resize, const void *push, KernelTuning *out)
+{
+    *out = *tuning;
+    if (resize && row->resize)
+        row->resize(push, out);
+    *out = kernel_tuning(row, out, push);
+    return !row->adapt || row->adapt(caps, out);
+}
+
+bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
+                const void *push, KernelTuning *out)
+{
+    if (tuning)
+        return fit_one(caps, row, tuning, false, push, out);
+    const KernelTuning *known = policy_tuning(caps->policy, row->name);
+    if ((known && fit_one(caps, row, known, true, push, out)) ||
+        fit_one(caps, row, &row->tuning, true, push, out))
+        return true;
+    for (uint32_t i = 0; i < row->tuning_count; i++)
+        if (fit_one(caps, row, &row->tunings[i], false, push, out))
+            return true;
+    return false;
 }
 
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why)
@@ -134,6 +162,9 @@ tmb_status kernel_pipeline_of(Gpu *gpu, const KernelRow *row, const KernelTuning
     for (uint32_t i = 0; i < info.bind_count; i++)
         info.access[i] = row->bind[i].access;
     memcpy(info.spec, (tuning ? tuning : &row->tuning)->spec, sizeof info.spec);
+    /* where the size is the device's only one, there is nothing to ask for */
+    if (row->subgroup_spec && gpu_caps(gpu)->bits & GPU_CAP_SUBGROUP_SIZE)
+        info.subgroup_size = info.spec[row->subgroup_spec - 1];
     return gpu_pipeline_get(gpu, &info, out);
 }
 

@@ -54,7 +54,9 @@ static tmb_status choose(Program *program, const Node *node, Record *record)
                     node->label, node->family, gpu_caps(program->gpu)->name,
                     dtype_info(dtypes[node->bind_count > 1 ? 1 : 0])->name);
     TRY(check_extents(node, record->row));
-    record->tuning = kernel_tuning(record->row, NULL, node->push);
+    if (!kernel_fit(gpu_caps(program->gpu), record->row, NULL, node->push, &record->tuning))
+        return fail(TMB_UNSUPPORTED, "%s: no tuning of kernel %s fits %s", node->label,
+                    record->row->name, gpu_caps(program->gpu)->name);
     return kernel_pipeline(program->gpu, record->row, &record->tuning, &record->pipeline);
 }
 

@@ -1,6 +1,8 @@
 /* Which matmul and matvec rows are taken: by capabilities, subgroup size and shape. */
 #include "base/mem.h"
 #include "kernels/kernel.h"
+#include "kernels/matrix.h"
+#include "kernels/policy.h"
 #include "matmul.push.h"
 #include "matvec.push.h"
 #include "test.h"
@@ -80,6 +82,79 @@ static void matvec_takes_at_most_sixteen(Test *test)
     CHECK(test, kernel_choose("matvec", dtypes, &caps, &push) == NULL);
 }
 
+/* Units and subgroups as drivers report them: NVIDIA, AMD (RDNA3), Intel (Xe-HPG, Xe2). */
+static const struct MatrixDevice {
+    uint32_t m, n, k, subgroup_min, subgroup_max, shared_bytes;
+    uint32_t lanes;            /* expected */
+} matrix_devices[] = {
+    {16, 16, 16, 32, 32, 48 * 1024, 32},
+    {16, 16, 16, 32, 64, 64 * 1024, 32},
+    {8, 8, 16, 8, 32, 64 * 1024, 8},
+    {8, 16, 16, 16, 32, 128 * 1024, 16},
+};
+
+static GpuCaps matrix_caps(const struct MatrixDevice *device)
+{
+    return (GpuCaps){.kind = GPU_DISCRETE, .bits = GPU_CAP_COOPMAT | GPU_CAP_SUBGROUP_SIZE,
+                     .subgroup_min = device->subgroup_min, .subgroup_max = device->subgroup_max,
+                     .max_invocations = 1024, .shared_bytes = device->shared_bytes,
+                     .coopmat = {{8, 8, 4}, {device->m, device->n, device->k}},
+                     .coopmat_count = 2};
+}
+
+static void matrix_tunings_fit_the_device(Test *test)
+{
+    static const char *const rows[] = {"matmul_nt_coopmat", "matmul_tn_coopmat",
+                                       "matmul_nn_half_coopmat"};
+    const MatmulPush push = dense(4096, 4096, 4096, 4096, 4096);
+    for (size_t d = 0; d < COUNT_OF(matrix_devices); d++)
+        for (size_t r = 0; r < COUNT_OF(rows); r++) {
+            const struct MatrixDevice *device = &matrix_devices[d];
+            const KernelRow *row = kernel_by_name(rows[r]);
+            const GpuCaps caps = matrix_caps(device);
+            KernelTuning tuning;
+            REQUIRE(test, row && kernel_fit(&caps, row, NULL, &push, &tuning));
+            const uint32_t *spec = tuning.spec;
+            CHECK(test, spec[MATRIX_UNIT_M] == device->m && spec[MATRIX_UNIT_N] == device->n &&
+                            spec[MATRIX_UNIT_K] == device->k);
+            CHECK(test, spec[MATRIX_LANES] == device->lanes);
+            CHECK(test, spec[MATRIX_THREADS] == spec[MATRIX_LANES] *
+                            (spec[MATRIX_TILE_M] / spec[MATRIX_SUB_M]) *
+                            (spec[MATRIX_TILE_N] / spec[MATRIX_SUB_N]));
+            CHECK(test, spec[MATRIX_THREADS] <= caps.max_invocations && spec[MATRIX_ALIGNED] == 1);
+        }
+}
+
+static void matrix_units_of_other_shapes_do_not_fit(Test *test)
+{
+    const MatmulPush push = dense(64, 64, 64, 64, 64);
+    GpuCaps caps = matrix_caps(&matrix_devices[0]);
+    caps.coopmat_count = 1;   /* 8 x 8 x 4 is left */
+    KernelTuning tuning;
+    CHECK(test, !kernel_fit(&caps, kernel_by_name("matmul_nt_coopmat"), NULL, &push, &tuning));
+}
+
+/* Shapes shrink the default tile, an odd stride forbids reading in eights, and a tuning that is
+ * known for the device comes before the default. */
+static void matrix_tunings_follow_the_sizes(Test *test)
+{
+    const KernelRow *row = kernel_by_name("matmul_nt_half_coopmat");
+    GpuCaps caps = matrix_caps(&matrix_devices[0]);
+    MatmulPush push = dense(512, 16, 576, 576, 576);
+    KernelTuning tuning;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[MATRIX_TILE_N] == 32 && tuning.spec[MATRIX_ALIGNED] == 1);
+    push = dense(512, 576, 576, 577, 576);
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[MATRIX_TILE_N] == 64 && tuning.spec[MATRIX_ALIGNED] == 0);
+    KernelPolicy policy = {0};
+    push = dense(4096, 4096, 576, 576, 576);
+    policy_set_tuning(&policy, row->name, &row->tunings[4]);
+    caps.policy = &policy;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[MATRIX_TILE_M] == row->tunings[4].spec[MATRIX_TILE_M]);
+}
+
 int main(void)
 {
     Test test = {.name = "matmul choice"};
@@ -87,5 +162,8 @@ int main(void)
     ragged_shapes_fall_back(&test);
     capabilities_are_needed(&test);
     matvec_takes_at_most_sixteen(&test);
+    matrix_tunings_fit_the_device(&test);
+    matrix_units_of_other_shapes_do_not_fit(&test);
+    matrix_tunings_follow_the_sizes(&test);
     return test_end(&test);
 }

@@ -87,6 +87,10 @@ static tmb_status introduce(const Options *options, Rig *rig)
     TRY(kernel_roof(rig->gpu, &rig->roof));
     printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
            rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
+    TRY(kernel_roof_matrix(rig->gpu, &rig->matrix_flops));
+    if (rig->matrix_flops > 0)
+        printf("roof: %.1f GFLOP/s on matrix units, f16 operands and f32 sums\n",
+               rig->matrix_flops * 1e-9);
     return TMB_OK;
 }
 
@@ -108,18 +112,31 @@ static void tuning_text(const KernelRow *row, const KernelTuning *tuning, char *
         used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
 }
 
+static void skip(const Session *session, const char *device, const KernelRow *row,
+                 const char *case_name, const char *why)
+{
+    report_check(session->report, device, row, case_name, "", VERDICT_SKIPPED, &(Worst){0}, why);
+}
+
 static void check_one(const Session *session, Rig *rig, const KernelRow *row, const KernelCase *one,
-                      const KernelTuning *base, const Truth *truth)
+                      const KernelTuning *base, bool asked, const Truth *truth)
 {
     const char *device = gpu_caps(rig->gpu)->name;
-    const KernelTuning tuning = kernel_tuning(row, base, one->push);
+    KernelTuning tuning;
     char text[96];
     Text problems = {0};
     Worst worst = {0};
     GpuPipeline *pipeline = NULL;
     const double flops = row->flops ? row->flops(one->push) : 0;
     double seconds = 0, bytes = 0;
-    tuning_text(row, base, text, sizeof text);
+    KernelRoof roof = rig->roof;
+    if (row->needs & GPU_CAP_COOPMAT && rig->matrix_flops > 0)
+        roof.flops_per_second = rig->matrix_flops;
+    if (!kernel_fit(gpu_caps(rig->gpu), row, asked ? base : NULL, one->push, &tuning)) {
+        skip(session, device, row, one->name, "no such tuning fits the device");
+        return;
+    }
+    tuning_text(row, &tuning, text, sizeof text);
     tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
     if (status == TMB_OK && truth)
         status = check_run(rig, row, one, &tuning, pipeline, truth, &worst, &problems);
@@ -134,7 +151,7 @@ static void check_one(const Session *session, Rig *rig, const KernelRow *row, co
                      problems.bytes ? problems.data : "");
     else
         report_bench(session->report, device, row, one->name, text, seconds, flops, bytes,
-                     kernel_roof_share(&rig->roof, flops, bytes, seconds));
+                     kernel_roof_share(&roof, flops, bytes, seconds));
     text_finish(&problems);
 }
 
@@ -149,10 +166,10 @@ static void check_tunings(const Session *session, const KernelRow *row, const Ke
                      &(Worst){0}, tmb_last_error());
         return;
     }
-    check_one(session, rig, row, one, &given, truth);
+    check_one(session, rig, row, one, &given, options->tuning != NULL, truth);
     for (uint32_t t = 0; options->all_tunings && t < row->tuning_count; t++)
         if (memcmp(&row->tunings[t], &given, sizeof given))
-            check_one(session, rig, row, one, &row->tunings[t], truth);
+            check_one(session, rig, row, one, &row->tunings[t], true, truth);
 }
 
 /* Rows that share reference, cases and types share the truth of a case. */
@@ -163,12 +180,6 @@ static bool same_truth(const KernelRow *a, const KernelRow *b)
     for (uint32_t i = 0; same && i < kernel_bind_count(a); i++)
         same = a->bind[i].dtype == b->bind[i].dtype && a->bind[i].access == b->bind[i].access;
     return same;
-}
-
-static void skip(const Session *session, const char *device, const KernelRow *row,
-                 const char *case_name, const char *why)
-{
-    report_check(session->report, device, row, case_name, "", VERDICT_SKIPPED, &(Worst){0}, why);
 }
 
 /* Why this row cannot run this case here, or NULL. */

@@ -1,0 +1,18 @@
+#ifndef KERNELS_MATMUL_H
+#define KERNELS_MATMUL_H
+/* What all rows of the families matmul_nt, matmul_nn and matmul_tn share, whatever they run on. */
+
+#include "kernels/kernel.h"
+
+void matmul_nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
+void matmul_nn_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
+void matmul_tn_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
+double matmul_flops(const void *push);
+void matmul_nt_reference(const void *push, double *const bind[]);
+void matmul_nn_reference(const void *push, double *const bind[]);
+void matmul_tn_reference(const void *push, double *const bind[]);
+enum { MATMUL_NT_CASES = 12, MATMUL_NN_CASES = 13, MATMUL_TN_CASES = 9 };
+extern const KernelCase matmul_nt_cases[MATMUL_NT_CASES], matmul_nn_cases[MATMUL_NN_CASES],
+                        matmul_tn_cases[MATMUL_TN_CASES];
+
+#endif

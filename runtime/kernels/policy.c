@@ -1,0 +1,128 @@
+#include "kernels/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/mem.h"
+
+static const char *const finding_names[FINDING_COUNT] = {
+    [FINDING_FASTER] = "faster",       [FINDING_SLOWER] = "slower",
+    [FINDING_WRONG] = "wrong",         [FINDING_CRASHED] = "crashed",
+    [FINDING_TIMED_OUT] = "timed out", [FINDING_FAILED] = "failed",
+};
+
+const char *finding_name(KernelFinding finding)
+{
+    return finding_names[finding];
+}
+
+const KernelVerdict *policy_verdict(const KernelPolicy *policy, const char *row)
+{
+    for (uint32_t i = 0; policy && i < policy->verdict_count; i++)
+        if (!strcmp(policy->verdict[i].row, row))
+            return &policy->verdict[i];
+    return NULL;
+}
+
+const KernelTuning *policy_tuning(const KernelPolicy *policy, const char *row)
+{
+    for (uint32_t i = 0; policy && i < policy->tuning_count; i++)
+        if (!strcmp(policy->tuning[i].row, row))
+            return &policy->tuning[i].tuning;
+    return NULL;
+}
+
+void policy_set_verdict(KernelPolicy *policy, const char *row, KernelFinding finding,
+                        const char *why)
+{
+    KernelVerdict *verdict = (KernelVerdict *)policy_verdict(policy, row);
+    if (!verdict && policy->verdict_count == POLICY_VERDICTS)
+        return;
+    if (!verdict)
+        verdict = &policy->verdict[policy->verdict_count++];
+    verdict->finding = finding;
+    snprintf(verdict->row, sizeof verdict->row, "%s", row);
+    snprintf(verdict->why, sizeof verdict->why, "%s", why);
+}
+
+void policy_set_tuning(KernelPolicy *policy, const char *row, const KernelTuning *tuning)
+{
+    KernelTuning *kept = (KernelTuning *)policy_tuning(policy, row);
+    if (!kept && policy->tuning_count == POLICY_TUNINGS)
+        return;
+    if (!kept) {
+        KernelChoice *choice = &policy->tuning[policy->tuning_count++];
+        snprintf(choice->row, sizeof choice->row, "%s", row);
+        kept = &choice->tuning;
+    }
+    *kept = *tuning;
+}
+
+bool kernel_trusted(const GpuCaps *caps, const KernelRow *row)
+{
+    const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
+    return !row->probe || (verdict && verdict->finding == FINDING_FASTER);
+}
+
+/* ---- as JSON ---------------------------------------------------------------- */
+
+char *policy_text(const KernelPolicy *policy)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *verdicts = cJSON_AddObjectToObject(root, "verdicts");
+    cJSON *tunings = cJSON_AddObjectToObject(root, "tunings");
+    for (uint32_t i = 0; i < policy->verdict_count; i++) {
+        cJSON *entry = cJSON_AddObjectToObject(verdicts, policy->verdict[i].row);
+        cJSON_AddStringToObject(entry, "finding", finding_name(policy->verdict[i].finding));
+        cJSON_AddStringToObject(entry, "why", policy->verdict[i].why);
+    }
+    for (uint32_t i = 0; i < policy->tuning_count; i++) {
+        cJSON *values = cJSON_AddArrayToObject(tunings, policy->tuning[i].row);
+        const KernelRow *row = kernel_by_name(policy->tuning[i].row);
+        for (uint32_t s = 0; row && s < row->spec_count; s++)
+            cJSON_AddItemToArray(values, cJSON_CreateNumber(policy->tuning[i].tuning.spec[s]));
+    }
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+static void read_verdict(const cJSON *entry, KernelPolicy *out)
+{
+    const char *finding = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "finding"));
+    const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "why"));
+    for (int i = 0; finding && entry->string && i < FINDING_COUNT; i++)
+        if (!strcmp(finding, finding_names[i]))
+            policy_set_verdict(out, entry->string, (KernelFinding)i, why ? why : "");
+}
+
+static void read_tuning(const cJSON *entry, KernelPolicy *out)
+{
+    const KernelRow *row = entry->string ? kernel_by_name(entry->string) : NULL;
+    const cJSON *value;
+    KernelTuning tuning = {{0}};
+    uint32_t count = 0;
+    cJSON_ArrayForEach(value, entry) {
+        double number = cJSON_GetNumberValue(value);
+        if (count == GPU_MAX_SPEC || !(number >= 0 && number <= 4294967295.0))
+            return;
+        tuning.spec[count++] = (uint32_t)number;
+    }
+    if (row && row->spec_count == count)
+        policy_set_tuning(out, row->name, &tuning);
+}
+
+void policy_read(const char *text, KernelPolicy *out)
+{
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *entry;
+    *out = (KernelPolicy){0};
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "verdicts"))
+        read_verdict(entry, out);
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "tunings"))
+        read_tuning(entry, out);
+    cJSON_Delete(root);
+}

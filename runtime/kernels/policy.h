@@ -1,0 +1,55 @@
+#ifndef KERNELS_POLICY_H
+#define KERNELS_POLICY_H
+/* What was found out about kernels on one device: verdicts on the rows marked `probe`, and the
+ * tunings that are to be used in place of the default ones. Plain data, reached through
+ * GpuCaps.policy; kernel_choose and kernel_fit obey it. */
+
+#include "kernels/kernel.h"
+
+enum { POLICY_NAME = 48, POLICY_WHY = 200, POLICY_VERDICTS = 32, POLICY_TUNINGS = 64 };
+
+typedef enum KernelFinding {
+    FINDING_FASTER,      /* right, and faster than the best other row: the only one that is used */
+    FINDING_SLOWER,
+    FINDING_WRONG,       /* wrong numbers */
+    FINDING_CRASHED,
+    FINDING_TIMED_OUT,
+    FINDING_FAILED,      /* an error that it reported itself */
+    FINDING_COUNT
+} KernelFinding;
+
+typedef struct KernelVerdict {
+    char row[POLICY_NAME];
+    KernelFinding finding;
+    char why[POLICY_WHY];        /* one sentence for people */
+} KernelVerdict;
+
+typedef struct KernelChoice {
+    char row[POLICY_NAME];
+    KernelTuning tuning;
+} KernelChoice;
+
+typedef struct KernelPolicy {
+    uint32_t verdict_count, tuning_count;
+    KernelVerdict verdict[POLICY_VERDICTS];
+    KernelChoice tuning[POLICY_TUNINGS];
+} KernelPolicy;
+
+/* "faster", "wrong", … */
+const char *finding_name(KernelFinding finding);
+/* NULL when nothing is known. */
+const KernelVerdict *policy_verdict(const KernelPolicy *policy, const char *row);
+const KernelTuning *policy_tuning(const KernelPolicy *policy, const char *row);
+/* Adds or replaces; beyond the capacity nothing is kept. */
+void policy_set_verdict(KernelPolicy *policy, const char *row, KernelFinding finding,
+                        const char *why);
+void policy_set_tuning(KernelPolicy *policy, const char *row, const KernelTuning *tuning);
+
+/* Whether a row may be used: not marked `probe`, or found right and faster. */
+bool kernel_trusted(const GpuCaps *caps, const KernelRow *row);
+
+/* The policy as JSON (malloc'd), and back; fields that cannot be read are left out. */
+char *policy_text(const KernelPolicy *policy);
+void policy_read(const char *text, KernelPolicy *out);
+
+#endif
