@@ -5,6 +5,7 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config glslang-tools libvulk
  libvulkan-volk-dev libcjson-dev libpcre2-dev"
 packages_run="libvulkan1 mesa-vulkan-drivers"
 packages_model="ca-certificates python3-pip unzip"
+packages_bench="libopenblas0-pthread"
 packages_full="clang llvm strace vulkan-validationlayers"
 packages_windows="gcc-mingw-w64-x86-64 dpkg-dev"
 packages_wine="wine wine64 xvfb xauth"
