@@ -57,9 +57,8 @@ made_anew() {
     "$python" "$root/tools/oracles/same.py" "$kind" "$limit" "$golden" "$oracle_work/new"
 }
 
-gradients_anew() { # MODEL_NAME
-    "$python" "$root/tests/model/golden/make_golden.py" "$shared/data/models/stories260K/stories260K-f32.gguf" \
-        "$oracle_work" >&2 || return 1
+gradients_anew() { # MODEL_NAME [its file, when make_golden.py does not make it]
+    "$python" "$root/tests/model/golden/make_golden.py" "$oracle_work" "${2:-$1}" >&2 || return 1
     "$python" "$root/tools/oracles/same.py" f32 1e-5 "$root/tests/model/golden/$1.gradients.f32" \
         "$oracle_work/$1.gradients.f32"
 }
@@ -148,7 +147,10 @@ oracles() {
     fi
     if [ -f "$stories" ]; then
         oracle 'small random model, golden gradients' PEFT '1e-5' gradients_anew random
-        oracle 'stories260K, golden gradients' PEFT '1e-5' gradients_anew stories260K
+        oracle 'odd sizes, golden gradients' PEFT '1e-5' gradients_anew odd
+        oracle 'wide heads, golden gradients' PEFT '1e-5' gradients_anew wide
+        oracle 'stories260K, golden gradients' PEFT '1e-5' gradients_anew stories260K \
+            "$shared/data/models/stories260K/stories260K-f32.gguf"
         oracle 'LoRA gradients, two packed segments' 'PEFT (golden)' '1e-4 of the norm' \
             "$build/tests/model/test_model_lora_gradients" "$root/tests/model/golden" "$shared"
         oracle '30 steps, losses' 'PEFT (golden)' '1e-3 relative' \

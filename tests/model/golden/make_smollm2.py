@@ -24,7 +24,7 @@ PROMPTS = [
 if __name__ == "__main__":
     folder, name = os.path.split(os.path.abspath(sys.argv[1]))
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model, _ = load(sys.argv[1])
+    model, _, _ = load(sys.argv[1])
     with open(sys.argv[2], "w") as out:
         for prompt in PROMPTS:
             text = ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
