@@ -249,6 +249,10 @@ static uint64_t gcd(uint64_t a, uint64_t b)
     return a;
 }
 
+/* The gradient of x sums over a block's rows: short sums keep their digits in f32, and
+ * llvmpipe ends all loops of an invocation after 65,535 iterations in all. */
+enum { MAX_SUMMED_ROWS = 16384 };
+
 uint64_t graph_block_rows(const Graph *graph, const Tensor *weight, uint64_t limit)
 {
     uint64_t row_bytes = dtype_bytes(weight->dtype, weight->cols);
@@ -258,6 +262,8 @@ uint64_t graph_block_rows(const Graph *graph, const Tensor *weight, uint64_t lim
         rows = limit / wide_bytes;
     if (limit && graph->params.range / wide_bytes < rows)
         rows = graph->params.range / wide_bytes;
+    if (limit && rows > MAX_SUMMED_ROWS)
+        rows = MAX_SUMMED_ROWS;
     if (rows >= weight->rows)
         return weight->rows;
     /* a block must start at a legal buffer offset: a multiple of 256 bytes */

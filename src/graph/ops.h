@@ -123,7 +123,7 @@ Tensor *graph_saved(Graph *graph, Tensor *tensor);
 /* For y = a + b: passes dy on to both terms that need it. */
 void graph_grad_sum(Graph *graph, Tensor *a, Tensor *b, Tensor *dy);
 
-/* Rows of a [rows, cols] weight in one block: at most `limit` bytes of f32 and the
+/* Rows of a [rows, cols] weight in one block: at most `limit` bytes of f32, 16384 rows and the
  * graph's range; unless it is all rows, blocks start at multiples of 256 bytes. limit 0:
  * only the weight's own bytes must fit the range. */
 uint64_t graph_block_rows(const Graph *graph, const Tensor *weight, uint64_t limit);

@@ -115,6 +115,18 @@ static void test_parameters(Test *test)
     parameters_finish(&set);
 }
 
+/* A block of a head's rows is what one product sums over: no driver may be given too many. */
+static void test_block_rows(Test *test)
+{
+    Graph *graph = graph_create(&(GraphParams){.train = true});
+    Tensor *head = graph_tensor(graph, LIFE_WEIGHT, DTYPE_F32, 128256, 32, "head");
+    Tensor *wide = graph_tensor(graph, LIFE_WEIGHT, DTYPE_F32, 8192, 2048, "wide");
+    CHECK(test, graph_block_rows(graph, head, 32 << 20) == 16384);
+    CHECK(test, graph_block_rows(graph, head, 0) == 128256);
+    CHECK(test, graph_block_rows(graph, wide, 32 << 20) == 4096);
+    graph_destroy(&graph);
+}
+
 int main(void)
 {
     Test test = {.name = "plan"};
@@ -122,5 +134,6 @@ int main(void)
     test_blocks(&test);
     test_totals(&test);
     test_parameters(&test);
+    test_block_rows(&test);
     return test_end(&test);
 }
