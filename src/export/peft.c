@@ -29,19 +29,22 @@ static bool interleaved(const ModelConfig *config)
     return !strcmp(config->architecture, "llama");
 }
 
-/* Row of a Hugging Face matrix that is row `row` of the GGUF's. */
-static uint64_t hf_row(uint64_t row, uint32_t head_dim)
+/* Row of a Hugging Face matrix that is row `row` of the GGUF's. Only the rows that RoPE turns
+ * lie elsewhere, the first rope_dims of a head. */
+static uint64_t hf_row(uint64_t row, const ModelConfig *config)
 {
-    uint64_t in_head = row % head_dim;
-    return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+    uint64_t in_head = row % config->head_dim;
+    if (in_head >= config->rope_dims)
+        return row;
+    return row - in_head + in_head % 2 * (config->rope_dims / 2) + in_head / 2;
 }
 
 /* Copies B between the orders: to_hf false is the way in. */
-static void move_rows(const float *from, float *to, const AdapterPair *pair, uint32_t head_dim,
-                      bool to_hf)
+static void move_rows(const float *from, float *to, const AdapterPair *pair,
+                      const ModelConfig *config, bool to_hf)
 {
     for (uint64_t row = 0; row < pair->out; row++) {
-        uint64_t other = hf_row(row, head_dim);
+        uint64_t other = hf_row(row, config);
         memcpy(to + (to_hf ? other : row) * pair->rank, from + (to_hf ? row : other) * pair->rank,
                pair->rank * sizeof *to);
     }
@@ -118,7 +121,7 @@ static tmb_status add_pair(const AdapterPair *pair, const Adapter *adapter,
     float *b = pair->b;
     if (linear->rotated && interleaved(config)) {
         b = arena_new(arena, (size_t)(pair->out * pair->rank), sizeof *b);
-        move_rows(pair->b, b, pair, config->head_dim, true);
+        move_rows(pair->b, b, pair, config, true);
     }
     out[0] = matrix(arena_format(arena, "%s%u.%s.lora_A.weight", prefix, layer, linear->peft),
                     pair->rank, pair->in, pair->a);
@@ -157,13 +160,30 @@ tmb_status peft_save(const Adapter *adapter, const ModelConfig *config, const ch
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* These initialisations take something away from the base's weights as well, which PEFT does
+ * again on loading: the adapter alone is not the whole change. */
+static tmb_status refuse_changed_base(const JsonAt *at)
+{
+    static const char *const names[] = {"pissa", "olora", "corda", "loftq"};
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(at->node, "init_lora_weights");
+    const char *start = cJSON_GetStringValue(item);
+    for (size_t i = 0; start && i < COUNT_OF(names); i++)
+        if (!strncmp(start, names[i], strlen(names[i])))
+            return fail(TMB_UNSUPPORTED, "%s: init_lora_weights \"%.40s\" changes the base's "
+                        "weights as well; convert it to an ordinary LoRA with PEFT first",
+                        at->source, start);
+    return TMB_OK;
+}
+
 /* Options that would change the numbers in ways we do not compute. */
 static tmb_status refuse_options(const JsonAt *at)
 {
     static const char *const flags[] = {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"};
     static const char *const lists[] = {"modules_to_save", "rank_pattern", "alpha_pattern",
-                                        "trainable_token_indices"};
+                                        "trainable_token_indices", "layer_replication",
+                                        "alora_invocation_tokens", "target_parameters"};
     const char *kind, *bias;
+    TRY(refuse_changed_base(at));
     TRY(json_string(at, "peft_type", &kind));
     TRY(json_string_or(at, "bias", "none", &bias));
     if (strcmp(kind, "LORA") || strcmp(bias, "none"))
@@ -266,7 +286,7 @@ static tmb_status read_pair(const Safetensors *file, const char *path, const Saf
     float *moved = mem_try((size_t)(pair->out * rank), sizeof *moved);
     if (!moved)
         return fail(TMB_OUT_OF_HOST, "no memory for the adapter of %s", name);
-    move_rows(pair->b, moved, pair, config->head_dim, false);
+    move_rows(pair->b, moved, pair, config, false);
     free(pair->b);
     pair->b = moved;
     return TMB_OK;

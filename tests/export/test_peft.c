@@ -14,7 +14,7 @@ static const char folder[] = "test_peft folder";
 static const char settings[] = "test_peft folder/adapter_config.json";
 static const char tensors[] = "test_peft folder/adapter_model.safetensors";
 
-static const ModelConfig config = {.architecture = "llama", .head_dim = 6};
+static const ModelConfig config = {.architecture = "llama", .head_dim = 6, .rope_dims = 6};
 
 /* Value (row, column) of B of the pair `index`, and of A. */
 static float b_value(uint32_t index, uint64_t row, uint32_t column)
@@ -73,6 +73,27 @@ static void names_and_rows(Test *test)
     safetensors_close(&file);
 }
 
+/* Where RoPE turns the first 4 rows of a head of 6, the others stay. */
+static void partly_turned(Test *test)
+{
+    static const ModelConfig part = {.architecture = "llama", .head_dim = 6, .rope_dims = 4};
+    static const uint32_t order[12] = {0, 2, 1, 3, 4, 5, 6, 8, 7, 9, 10, 11};
+    Adapter *adapter = sample(), *again = NULL;
+    Safetensors *file;
+    float got[24];
+    REQUIRE_OK(test, peft_save(adapter, &part, "base/model", folder));
+    REQUIRE_OK(test, safetensors_open(tensors, &file));
+    safetensor_read(safetensors_find(file, "base_model.model.model.layers.0.self_attn.q_proj."
+                                           "lora_B.weight"), got);
+    for (uint32_t i = 0; i < 24; i++)
+        CHECK(test, got[i] == b_value(0, order[i / 2], i % 2));
+    safetensors_close(&file);
+    REQUIRE_OK(test, peft_open(folder, &part, &again));
+    CHECK(test, adapter_equal(adapter, again));
+    adapter_destroy(&again);
+    adapter_destroy(&adapter);
+}
+
 static void settings_as_peft_reads_them(Test *test)
 {
     cJSON *json;
@@ -117,6 +138,10 @@ static void refused_settings(Test *test)
         {TMB_UNSUPPORTED, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"bias\": \"all\"}"},
         {TMB_UNSUPPORTED, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, "
                           "\"rank_pattern\": {\"q_proj\": 8}}"},
+        {TMB_UNSUPPORTED, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, "
+                          "\"init_lora_weights\": \"pissa_niter_16\"}"},
+        {TMB_UNSUPPORTED, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, "
+                          "\"alora_invocation_tokens\": [7]}"},
         {TMB_BAD_INPUT, "{\"peft_type\": \"LORA\", \"r\": 0, \"lora_alpha\": 4}"},
         {TMB_BAD_INPUT, "{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 4}"},
         {TMB_BAD_INPUT, "{\"peft_type\": \"LORA\", \"lora_alpha\": 4}"},
@@ -155,6 +180,7 @@ int main(void)
     Test test = {.name = "peft"};
     CHECK_OK(&test, os_remove_tree(folder));
     CHECK_OK(&test, os_make_directories(folder));
+    partly_turned(&test);
     round_trip(&test);
     names_and_rows(&test);
     settings_as_peft_reads_them(&test);
