@@ -20,6 +20,7 @@ struct Program {
     const Graph *graph;
     const Plan *plan;
     Store *store;
+    const FrozenKernels *frozen;   /* while compiling; may be NULL */
     Record *records;         /* one per node */
     unsigned char *inputs;   /* host copy of the input area, uploaded by every run */
 };
@@ -48,7 +49,10 @@ static tmb_status choose(Program *program, const Node *node, Record *record)
     Dtype dtypes[GPU_MAX_BIND] = {0};
     for (uint32_t b = 0; b < node->bind_count; b++)
         dtypes[b] = node->bind[b].tensor->dtype;
-    record->row = kernel_choose(node->family, dtypes, gpu_caps(program->gpu), node->push);
+    record->row = frozen_row(program->frozen, node->family, dtypes, gpu_caps(program->gpu),
+                             node->push);
+    if (!record->row)
+        record->row = kernel_choose(node->family, dtypes, gpu_caps(program->gpu), node->push);
     if (!record->row)
         return fail(TMB_UNSUPPORTED, "%s: no kernel %s of this build runs on %s with %s weights",
                     node->label, node->family, gpu_caps(program->gpu)->name,
@@ -57,6 +61,8 @@ static tmb_status choose(Program *program, const Node *node, Record *record)
     if (!kernel_fit(gpu_caps(program->gpu), record->row, NULL, node->push, &record->tuning))
         return fail(TMB_UNSUPPORTED, "%s: no tuning of kernel %s fits %s", node->label,
                     record->row->name, gpu_caps(program->gpu)->name);
+    frozen_tuning(program->frozen, record->row, gpu_caps(program->gpu), node->push,
+                  &record->tuning);
     return kernel_pipeline(program->gpu, record->row, &record->tuning, &record->pipeline);
 }
 
@@ -71,14 +77,21 @@ static tmb_status compile_node(Program *program, uint32_t index)
 
 tmb_status program_create(Gpu *gpu, const PlannedGraph *planned, Store *store, Program **out)
 {
+    return program_create_frozen(gpu, planned, store, NULL, out);
+}
+
+tmb_status program_create_frozen(Gpu *gpu, const PlannedGraph *planned, Store *store,
+                                 const FrozenKernels *frozen, Program **out)
+{
     Program *program = MEM_NEW(Program);
     *program = (Program){.gpu = gpu, .graph = planned->graph, .plan = planned->plan,
-                         .store = store};
+                         .store = store, .frozen = frozen};
     program->records = MEM_NEW_ARRAY(Record, planned->graph->node_count + 1);
     program->inputs = mem_new(planned->plan->input_bytes + 1, 1);
     tmb_status status = TMB_OK;
     for (uint32_t i = 0; i < planned->graph->node_count && status == TMB_OK; i++)
         status = compile_node(program, i);
+    program->frozen = NULL;
     if (status != TMB_OK)
         program_destroy(&program);
     *out = program;
@@ -210,9 +223,12 @@ uint32_t program_count(const Program *program)
     return program->graph->node_count;
 }
 
-const char *program_kernel(const Program *program, uint32_t index)
+void program_kernel(const Program *program, uint32_t index, char *line, size_t capacity)
 {
-    return program->records[index].row ? program->records[index].row->name : "fill";
+    const Record *record = &program->records[index];
+    *line = '\0';
+    if (record->row)
+        frozen_line(record->row, &record->tuning, line, capacity);
 }
 
 /* ---- comparing with the interpreter ------------------------------------- */
@@ -287,8 +303,9 @@ tmb_status program_compare(Program *program, Interp *interp, const Values *value
                 TRY(difference(program, interp, i, b, push, &apart));
             if (apart <= limit)
                 continue;
+            const KernelRow *row = program->records[i].row;
             snprintf(report, capacity, "%s (%s): %s differs by %.3g", node->label,
-                     program_kernel(program, i), node->bind[b].tensor->name, apart);
+                     row ? row->name : "fill", node->bind[b].tensor->name, apart);
             return TMB_OK;
         }
     }

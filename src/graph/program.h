@@ -3,6 +3,7 @@
 /* A Graph and its Plan compiled for a device: an array of dispatch records. Several
  * Programs (train, optimizer, eval, prefill, decode) share one Store. */
 
+#include "graph/frozen.h"
 #include "graph/interp.h"
 #include "graph/parameters.h"
 #include "graph/plan.h"
@@ -46,6 +47,9 @@ typedef struct Program Program;
  * device can run. */
 TMB_MUST_USE tmb_status program_create(Gpu *gpu, const PlannedGraph *planned, Store *store,
                                        Program **out);
+/* The same, held to the kernels that an earlier program had (graph/frozen.h); NULL: to none. */
+TMB_MUST_USE tmb_status program_create_frozen(Gpu *gpu, const PlannedGraph *planned, Store *store,
+                                              const FrozenKernels *frozen, Program **out);
 void program_destroy(Program **program);
 
 /* Sets an INPUT tensor's first `bytes` bytes on the host; the next program_run
@@ -70,8 +74,9 @@ TMB_MUST_USE tmb_status program_compare(Program *program, Interp *interp, const 
 
 /* Floating-point operations of one run with these values. */
 double program_flops(const Program *program, const Values *values);
-/* Dispatch records, and the kernel row that runs record `index` (for RUN/config.json). */
+/* Dispatch records, and the kernel and tuning of record `index` as a line of FrozenKernels (for
+ * RUN/config.json); "" for a fill. */
 uint32_t program_count(const Program *program);
-const char *program_kernel(const Program *program, uint32_t index);
+void program_kernel(const Program *program, uint32_t index, char *line, size_t capacity);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 enum { TRAIN, OPTIMIZER, EVALUATE, PROGRAMS };
+enum { KERNEL_LINE_BYTES = 256 };
 
 struct Engine {
     EngineParams params;
@@ -154,9 +155,14 @@ static tmb_status compile(Engine *engine)
         if (!engine->graphs[i])
             continue;
         PlannedGraph planned = {engine->graphs[i], engine->plans[i]};
-        TRY(program_create(engine->params.gpu, &planned, engine->store, &engine->programs[i]));
-        for (uint32_t k = 0; k < program_count(engine->programs[i]); k++)
-            note_kernel(engine, program_kernel(engine->programs[i], k));
+        TRY(program_create_frozen(engine->params.gpu, &planned, engine->store,
+                                  &engine->params.frozen, &engine->programs[i]));
+        for (uint32_t k = 0; k < program_count(engine->programs[i]); k++) {
+            char line[KERNEL_LINE_BYTES];
+            program_kernel(engine->programs[i], k, line, sizeof line);
+            if (*line)
+                note_kernel(engine, line);
+        }
     }
     if (!engine->params.train)
         return TMB_OK;

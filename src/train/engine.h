@@ -21,6 +21,7 @@ typedef struct EngineParams {
     int recompute;               /* -1: the lowest level that fits the free memory */
     uint32_t recompute_layers;   /* with level 2: so many first layers, 0: all */
     AdamwParams adamw;
+    FrozenKernels frozen;        /* kernels to keep to, none: the best ones of now */
 } EngineParams;
 
 /* What the engine would allocate, decided without allocating. */
@@ -42,7 +43,7 @@ TMB_MUST_USE tmb_status engine_create(const EngineParams *params, Engine **out);
 void engine_destroy(Engine **engine);
 Store *engine_store(Engine *engine);
 const EngineFit *engine_plan(const Engine *engine);
-/* Kernel rows chosen, "family: row" each once; count of them. Owned by the engine. */
+/* Kernels chosen, each line of FrozenKernels once; count of them. Owned by the engine. */
 const char *const *engine_kernels(const Engine *engine, uint32_t *count);
 
 /* Begins an optimizer step: gradients become zero. */

@@ -21,6 +21,9 @@ static tmb_status make_engine(Session *session)
                            .recompute_layers = session->recompute_layers,
                            .adamw = {(float)config->beta1, (float)config->beta2,
                                      (float)config->epsilon}};
+    if (session->run->frozen)
+        params.frozen = (FrozenKernels){(const char *const *)config->kernels.items,
+                                        (uint32_t)config->kernels.count};
     TRY(engine_create(&params, &session->engine));
     const EngineFit *fit = engine_plan(session->engine);
     if (!fit->raised)

@@ -45,7 +45,7 @@ typedef struct RunConfig {
     double max_seconds;          /* what `steps` was chosen for; 0: not by time */
     uint64_t recompute_level, recompute_layers;   /* of the plan */
     char *device, *driver;
-    StringList kernels;          /* "family: row spec…" as chosen */
+    StringList kernels;          /* "family: row constant…" as chosen (graph/frozen.h) */
 } RunConfig;
 
 /* the file in RUN/adapter/: GGUF-LoRA (train/adapter.h) */

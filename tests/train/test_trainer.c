@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "train/adapter.h"
+#include "train/engine.h"
 #include "train/evaluate.h"
 #include "train/run.h"
 #include "train/trainer.h"
@@ -288,6 +289,48 @@ static void fits_the_time(Test *test, const Setup *setup)
     printf("max_seconds 4: %llu steps in %.1f s\n", (unsigned long long)result.steps, took);
 }
 
+/* The row of a line "family: row constant…" if it has one constant and another legal one. */
+static const KernelRow *adjustable(const char *line, char other[128])
+{
+    char name[64] = "";
+    unsigned constant = 0;
+    if (sscanf(line, "%*s %63s %u", name, &constant) != 2)
+        return NULL;
+    const KernelRow *row = kernel_by_name(name);
+    if (!row || row->spec_count != 1 || row->tuning_count < 2 || row->specialise)
+        return NULL;
+    frozen_line(row, &row->tunings[row->tunings[0].spec[0] == constant], other, 128);
+    return row;
+}
+
+/* An engine held to another tuning than its own choice takes it. */
+static void kernels_are_kept(Test *test, const Setup *setup)
+{
+    char *lines[256], other[128] = "";
+    uint32_t count = 0, again = 0, changed = UINT32_MAX;
+    Engine *engine = NULL;
+    EngineParams params = {.gpu = setup->gpu, .model = setup->model, .row_tokens = 128};
+    REQUIRE_OK(test, engine_create(&params, &engine));
+    const char *const *own = engine_kernels(engine, &count);
+    REQUIRE(test, count > 5 && count < COUNT_OF(lines));
+    for (uint32_t i = 0; i < count; i++) {
+        bool chosen = changed == UINT32_MAX && adjustable(own[i], other);
+        changed = chosen ? i : changed;
+        lines[i] = mem_string(chosen ? other : own[i]);
+    }
+    engine_destroy(&engine);
+    CHECK(test, changed < count);
+    params.frozen = (FrozenKernels){(const char *const *)lines, count};
+    REQUIRE_OK(test, engine_create(&params, &engine));
+    own = engine_kernels(engine, &again);
+    CHECK(test, again == count);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_STRING(test, lines[i], i < again ? own[i] : "");
+        free(lines[i]);
+    }
+    engine_destroy(&engine);
+}
+
 /* Products that overflow: the run ends at once with the step, and what to try. */
 static void not_finite(Test *test, const Setup *setup)
 {
@@ -454,6 +497,7 @@ static void all(Test *test, Setup *setup, const char *path)
     replies_out_of_reach(test, setup);
     one_step_learns(test, setup);
     fits_the_time(test, setup);
+    kernels_are_kept(test, setup);
     not_finite(test, setup);
     bad_numbers(test, setup);
     CHECK_OK(test, os_remove_tree(folder));

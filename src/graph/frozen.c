@@ -1,0 +1,99 @@
+#include "graph/frozen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/policy.h"
+
+enum { LINE_BYTES = 256, CANDIDATES = 16 };
+
+static size_t line_head(const KernelRow *row, char *text, size_t capacity)
+{
+    int bytes = snprintf(text, capacity, "%s: %s", row->family, row->name);
+    return bytes < 0 ? 0 : (size_t)bytes < capacity ? (size_t)bytes : capacity - 1;
+}
+
+void frozen_line(const KernelRow *row, const KernelTuning *tuning, char *text, size_t capacity)
+{
+    size_t used = line_head(row, text, capacity);
+    for (uint32_t i = 0; i < row->spec_count && used < capacity; i++) {
+        int bytes = snprintf(text + used, capacity - used, " %u", (unsigned)tuning->spec[i]);
+        used += bytes > 0 ? (size_t)bytes : 0;
+    }
+}
+
+/* The constants of a line of this row, as text; NULL when it is of another row. */
+static const char *constants(const char *line, const KernelRow *row)
+{
+    char head[LINE_BYTES];
+    size_t bytes = line_head(row, head, sizeof head);
+    bool same = !strncmp(line, head, bytes) && (line[bytes] == ' ' || !line[bytes]);
+    return same ? line + bytes : NULL;
+}
+
+const KernelRow *frozen_row(const FrozenKernels *frozen, const char *family, const Dtype *dtypes,
+                            const GpuCaps *caps, const void *push)
+{
+    const KernelRow *rows[CANDIDATES];
+    KernelTuning tuning;
+    size_t count = frozen ? kernel_candidates(family, dtypes, caps, rows, CANDIDATES) : 0;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < frozen->count; k++)
+            if (constants(frozen->lines[k], rows[i]) && kernel_trusted(caps, rows[i]) &&
+                (!rows[i]->suits || rows[i]->suits(push)) &&
+                kernel_fit(caps, rows[i], NULL, push, &tuning))
+                return rows[i];
+    return NULL;
+}
+
+/* A file is not trusted with constants that the row could never have had here: its default and
+ * each of its tunings, had that been found the best. */
+static bool is_possible(const KernelRow *row, const GpuCaps *caps, const void *push,
+                        const KernelTuning *tuning)
+{
+    size_t bytes = row->spec_count * sizeof *tuning->spec;
+    GpuCaps other = *caps;
+    KernelTuning known;
+    bool possible = false;
+    for (uint32_t i = 0; i <= row->tuning_count && !possible; i++) {
+        KernelPolicy policy = {0};
+        policy_set_tuning(&policy, row->name, i ? &row->tunings[i - 1] : &row->tuning);
+        other.policy = &policy;
+        possible = kernel_fit(&other, row, NULL, push, &known) &&
+                   !memcmp(known.spec, tuning->spec, bytes);
+    }
+    return possible;
+}
+
+static bool read_constants(const char *text, const KernelRow *row, KernelTuning *out)
+{
+    char *end;
+    *out = row->tuning;
+    for (uint32_t i = 0; i < row->spec_count; i++) {
+        unsigned long value = strtoul(text, &end, 10);
+        if (end == text || value > UINT32_MAX)
+            return false;
+        out->spec[i] = (uint32_t)value;
+        text = end;
+    }
+    return !*text;
+}
+
+void frozen_tuning(const FrozenKernels *frozen, const KernelRow *row, const GpuCaps *caps,
+                   const void *push, KernelTuning *tuning)
+{
+    char line[LINE_BYTES];
+    frozen_line(row, tuning, line, sizeof line);
+    for (uint32_t i = 0; frozen && i < frozen->count; i++)
+        if (!strcmp(frozen->lines[i], line))
+            return;
+    for (uint32_t i = 0; frozen && i < frozen->count; i++) {
+        KernelTuning named;
+        const char *text = constants(frozen->lines[i], row);
+        if (text && read_constants(text, row, &named) && is_possible(row, caps, push, &named)) {
+            *tuning = named;
+            return;
+        }
+    }
+}
