@@ -1,7 +1,7 @@
-// y[subgroup] = rounds * sum of A[i] B[j], i < 4, j < 2: eight sums kept in registers and nothing
+// y[subgroup, 2 i + j] = rounds * A[i] B[j], i < 4, j < 2: eight sums kept in registers and nothing
 // but matrix arithmetic, the most that the device's matrix unit can compute with f16 operands and
 // f32 sums. x holds the four A[UNIT_M,UNIT_K], then the two B[UNIT_K,UNIT_N]; y is
-// [subgroups, UNIT_M, UNIT_N]. Any data will do, but zeros would let a card clock higher.
+// [subgroups, 8, UNIT_M, UNIT_N]. Any data will do, but zeros would let a card clock higher.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -26,12 +26,13 @@ layout(set = 0, binding = 1) writeonly buffer Y { float y[]; };
 #define MatrixB coopmat<float16_t, gl_ScopeSubgroup, UNIT_K, UNIT_N, gl_MatrixUseB>
 #define MatrixC coopmat<float, gl_ScopeSubgroup, UNIT_M, UNIT_N, gl_MatrixUseAccumulator>
 
-shared uvec4 operands[(4 * UNIT_M * UNIT_K + 2 * UNIT_K * UNIT_N) / 8];
+const uint OPERAND_EIGHTS = (4 * UNIT_M * UNIT_K + 2 * UNIT_K * UNIT_N) / 8;
+shared uvec4 operands[OPERAND_EIGHTS];
 
 void main()
 {
     uint index = GROUP_INDEX * (THREADS / LANES) + gl_SubgroupID;
-    for (uint i = gl_LocalInvocationID.x; i < operands.length(); i += THREADS)
+    for (uint i = gl_LocalInvocationID.x; i < OPERAND_EIGHTS; i += THREADS)
         operands[i] = x[i];
     barrier();
     if (index >= push.subgroups)
@@ -51,7 +52,7 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++)
             [[unroll]] for (uint j = 0; j < 2; j++)
                 sum[2 * i + j] = coopMatMulAdd(a[i], b[j], sum[2 * i + j]);
-    [[unroll]] for (uint i = 1; i < 8; i++)
-        sum[0] = sum[0] + sum[i];
-    coopMatStore(sum[0], y, index * UNIT_M * UNIT_N, UNIT_N, gl_CooperativeMatrixLayoutRowMajor);
+    [[unroll]] for (uint i = 0; i < 8; i++)
+        coopMatStore(sum[i], y, (index * 8 + i) * UNIT_M * UNIT_N, UNIT_N,
+                     gl_CooperativeMatrixLayoutRowMajor);
 }

@@ -86,12 +86,13 @@ static const KernelCase nn_half_cases[] = {
     {{32 * (TILE_M) / (SUB_M) * (TILE_N) / (SUB_N), 32, 16, 16, 16, TILE_M, TILE_N, TILE_K, \
       SUB_M, SUB_N, BUFFERS, 0}}
 
-/* The last ones fit devices with small subgroups or little shared memory. */
+/* The last ones fit devices with small subgroups (ANV 25.0.7: nothing spilled on dg2 and lnl) or
+ * little shared memory. */
 static const KernelTuning coopmat_tunings[] = {
     TUNING(128, 128, 32, 64, 32, 2), TUNING(128, 128, 32, 64, 32, 1), TUNING(128, 128, 32, 64, 64, 2),
     TUNING(128, 128, 64, 64, 32, 1), TUNING(256, 128, 32, 64, 64, 1), TUNING(128, 256, 32, 64, 64, 1),
     TUNING(64, 64, 32, 32, 32, 2),   TUNING(128, 32, 32, 32, 32, 2),  TUNING(32, 128, 32, 32, 32, 2),
-    TUNING(64, 64, 32, 32, 16, 2),   TUNING(32, 64, 32, 16, 16, 2),   TUNING(32, 32, 32, 16, 16, 1),
+    TUNING(64, 64, 16, 16, 16, 2),   TUNING(64, 64, 16, 16, 8, 2),    TUNING(32, 32, 16, 16, 16, 1),
 };
 
 /* Of other shapes of units, and with one buffer. */
@@ -193,7 +194,7 @@ static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums,
     spec[MATRIX_LANES] = lanes;
     spec[MATRIX_THREADS] = lanes * (spec[MATRIX_TILE_M] / spec[MATRIX_SUB_M]) *
                            (spec[MATRIX_TILE_N] / spec[MATRIX_SUB_N]);
-    uint32_t most = lanes >= 32 ? most_sums : 64;
+    uint32_t most = lanes >= 32 ? most_sums : most_sums / 4;
     return spec[MATRIX_SUB_M] * spec[MATRIX_SUB_N] <= most * lanes &&
            spec[MATRIX_THREADS] <= caps->max_invocations &&
            shared_bytes(spec) + more_bytes <= caps->shared_bytes;

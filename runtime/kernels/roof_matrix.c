@@ -15,7 +15,7 @@ static void roof_matrix_extent(const void *push, uint64_t elements[GPU_MAX_BIND]
 {
     const RoofMatrixPush *p = push;
     elements[0] = (uint64_t)p->unit_k * (A_COUNT * p->unit_m + B_COUNT * p->unit_n);
-    elements[1] = (uint64_t)p->subgroups * p->unit_m * p->unit_n;
+    elements[1] = (uint64_t)p->subgroups * A_COUNT * B_COUNT * p->unit_m * p->unit_n;
 }
 
 static void roof_matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
@@ -30,21 +30,27 @@ static double roof_matrix_flops(const void *push)
     return 2.0 * A_COUNT * B_COUNT * p->rounds * p->subgroups * p->unit_m * p->unit_n * p->unit_k;
 }
 
+/* out[r,c] = rounds * sum of a[r,s] b[s,c] */
+static void multiply(const RoofMatrixPush *p, const double *a, const double *b, double *out)
+{
+    for (uint32_t r = 0; r < p->unit_m; r++)
+        for (uint32_t c = 0; c < p->unit_n; c++) {
+            double sum = 0;
+            for (uint32_t s = 0; s < p->unit_k; s++)
+                sum += a[r * p->unit_k + s] * b[s * p->unit_n + c];
+            out[r * p->unit_n + c] = p->rounds * sum;
+        }
+}
+
 static void roof_matrix_reference(const void *push, double *const bind[])
 {
     const RoofMatrixPush *p = push;
     const double *b = bind[0] + (uint64_t)A_COUNT * p->unit_m * p->unit_k;
-    for (uint32_t r = 0; r < p->unit_m; r++)
-        for (uint32_t c = 0; c < p->unit_n; c++) {
-            double sum = 0;
-            for (uint32_t i = 0; i < A_COUNT; i++)
-                for (uint32_t j = 0; j < B_COUNT; j++)
-                    for (uint32_t s = 0; s < p->unit_k; s++)
-                        sum += bind[0][(i * p->unit_m + r) * p->unit_k + s] *
-                               b[(j * p->unit_k + s) * p->unit_n + c];
-            for (uint64_t group = 0; group < p->subgroups; group++)
-                bind[1][(group * p->unit_m + r) * p->unit_n + c] = p->rounds * sum;
-        }
+    double *out = bind[1];
+    for (uint64_t group = 0; group < p->subgroups; group++)
+        for (uint32_t i = 0; i < A_COUNT; i++)
+            for (uint32_t j = 0; j < B_COUNT; j++, out += p->unit_m * p->unit_n)
+                multiply(p, bind[0] + i * p->unit_m * p->unit_k, b + j * p->unit_k * p->unit_n, out);
 }
 
 /* The unit is what the sizes say, if the device has it. */
