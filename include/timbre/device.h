@@ -19,6 +19,9 @@ typedef struct tmb_device_params {
     uint64_t memory_cap;    /* bytes of device memory to use at most; 0: no cap */
     int profile;            /* non-zero: time every dispatch */
     int validate;           /* non-zero: enable the Khronos validation layer when installed */
+    const char *helper;     /* path of the timbre program: tries kernels that drivers have crashed
+                             * in (matrix units) in a process of its own, once per device, driver
+                             * and version; NULL: those that were not tried yet are not used */
 } tmb_device_params;
 
 /* Opens a device; TMB_NO_DEVICE or TMB_OUT_OF_DEVICE with one sentence. One
@@ -28,6 +31,15 @@ TMB_MUST_USE tmb_status tmb_device_open(const tmb_device_params *params, tmb_dev
 void tmb_device_close(tmb_device **device);
 /* One sentence: which device and why. Owned by the device. */
 const char *tmb_device_why(const tmb_device *device);
+
+/* One sentence each about kernels that are used, or not, because of what was found out on this
+ * device; NULL beyond the last. Owned by the device until its next call. */
+const char *tmb_device_note(tmb_device *device, unsigned index);
+
+/* What a helper does: opens the device and tries one kernel. The answer for whoever started it is
+ * one line of at most `capacity` bytes. */
+TMB_MUST_USE tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernel,
+                                         char *line, size_t capacity);
 
 typedef struct tmb_device_info {
     char name[256];

@@ -72,6 +72,7 @@ bool kernel_trusted(const GpuCaps *caps, const KernelRow *row)
 char *policy_text(const KernelPolicy *policy)
 {
     cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "made_by", policy->made_by);
     cJSON *verdicts = cJSON_AddObjectToObject(root, "verdicts");
     cJSON *tunings = cJSON_AddObjectToObject(root, "tunings");
     for (uint32_t i = 0; i < policy->verdict_count; i++) {
@@ -120,6 +121,8 @@ void policy_read(const char *text, KernelPolicy *out)
     cJSON *root = cJSON_Parse(text);
     const cJSON *entry;
     *out = (KernelPolicy){0};
+    const char *made_by = cJSON_GetStringValue(cJSON_GetObjectItem(root, "made_by"));
+    snprintf(out->made_by, sizeof out->made_by, "%s", made_by ? made_by : "");
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "verdicts"))
         read_verdict(entry, out);
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "tunings"))

@@ -30,6 +30,7 @@ typedef struct KernelChoice {
 } KernelChoice;
 
 typedef struct KernelPolicy {
+    char made_by[400];           /* version and driver that it holds for */
     uint32_t verdict_count, tuning_count;
     KernelVerdict verdict[POLICY_VERDICTS];
     KernelChoice tuning[POLICY_TUNINGS];

@@ -11,6 +11,7 @@
 struct tmb_device {
     Gpu *gpu;
     tmb_profile_row *rows;    /* copy handed out by tmb_device_profile */
+    char note[512];           /* handed out by tmb_device_note */
 };
 
 struct tmb_model {

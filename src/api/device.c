@@ -1,27 +1,76 @@
 /* tmb_device_…: the public face of runtime/gpu. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "base/mem.h"
+#include "check/probe.h"
 #include "kernels/roof.h"
+
+/* A kernel and its rival take milliseconds; what takes long is a driver's compiler. */
+#define PROBE_SECONDS 20.0
+
+static GpuParams gpu_params(const tmb_device_params *params)
+{
+    return (GpuParams){.device = params->device, .caps = params->caps,
+                       .vram_cap = params->memory_cap, .profile = params->profile != 0,
+                       .validate = params->validate != 0};
+}
 
 tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
 {
     tmb_device *device = MEM_NEW(tmb_device);
     *out = NULL;
-    tmb_status status = gpu_open(&(GpuParams){.device = params->device,
-                                              .caps = params->caps,
-                                              .vram_cap = params->memory_cap,
-                                              .profile = params->profile != 0,
-                                              .validate = params->validate != 0},
-                                 &device->gpu);
+    const GpuParams chosen = gpu_params(params);
+    tmb_status status = gpu_open(&chosen, &device->gpu);
     if (status != TMB_OK) {
         free(device);
         return status;
     }
+    char version[64];
+    snprintf(version, sizeof version, "%s (%s)", tmb_version(), tmb_commit());
+    probe_device(device->gpu,
+                 &(ProbeHelper){.program = params->helper, .command = "probe-kernel",
+                                .device = params->device, .caps = params->caps,
+                                .seconds = PROBE_SECONDS},
+                 version);
     *out = device;
     return TMB_OK;
+}
+
+tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernel, char *line,
+                            size_t capacity)
+{
+    const GpuParams chosen = gpu_params(params);
+    const KernelRow *row = kernel_by_name(kernel);
+    char text[PROBE_LINE];
+    Gpu *gpu;
+    if (!row)
+        return fail(TMB_USAGE, "there is no kernel %s", kernel);
+    TRY(gpu_open(&chosen, &gpu));
+    probe_row(gpu, row, text);
+    gpu_close(&gpu);
+    snprintf(line, capacity, "%s", text);
+    return TMB_OK;
+}
+
+const char *tmb_device_note(tmb_device *device, unsigned index)
+{
+    const GpuCaps *caps = gpu_caps(device->gpu);
+    unsigned seen = 0;
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        if (!probe_applies(caps, row) || seen++ != index)
+            continue;
+        const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
+        snprintf(device->note, sizeof device->note, "%s %s: %s%s%s%s", row->name,
+                 kernel_trusted(caps, row) ? "used" : "not used",
+                 verdict ? finding_name(verdict->finding) : "nothing has tried it here yet",
+                 verdict ? " (" : "", verdict ? verdict->why : "", verdict ? ")" : "");
+        return device->note;
+    }
+    return NULL;
 }
 
 void tmb_device_close(tmb_device **device)

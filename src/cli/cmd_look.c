@@ -57,6 +57,8 @@ tmb_status cmd_devices(const CliArgs *args)
         for (size_t i = 0; i < count; i++)
             print_device(i, &list[i]);
         printf("\nTimbre would use %s\n", tmb_device_why(device));
+        for (unsigned i = 0; tmb_device_note(device, i); i++)
+            printf("  %s\n", tmb_device_note(device, i));
     }
     tmb_device_close(&device);
     free(list);

@@ -57,8 +57,10 @@ tmb_status cli_open(const CliArgs *args, tmb_model **model, tmb_device **device)
     }
     if (!device)
         return TMB_OK;
+    char *program = os_executable();
     tmb_status status = tmb_device_open(
         &(tmb_device_params){
+            .helper = program,
             .device = args->device,
             .caps = args->caps,
             .memory_cap = args->vram,
@@ -66,6 +68,7 @@ tmb_status cli_open(const CliArgs *args, tmb_model **model, tmb_device **device)
             .validate = args->validate,
         },
         device);
+    free(program);
     if (status != TMB_OK) {
         if (model)
             tmb_model_close(model);

@@ -1,5 +1,6 @@
 /* timbre: the command line over include/timbre. The only place that exits. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/os.h"
 #include "cli/commands.h"
@@ -29,9 +30,25 @@ static tmb_status run(const CliArgs *args)
     return command->run(args);
 }
 
+/* What this program starts itself as: probe-kernel NAME DEVICE CAPS, the last two may be empty. */
+static int probe_kernel(char **words)
+{
+    const tmb_device_params params = {.device = words[1][0] ? words[1] : NULL,
+                                      .caps = words[2][0] ? words[2] : NULL};
+    char line[400];
+    tmb_status status = tmb_device_probe(&params, words[0], line, sizeof line);
+    if (status == TMB_OK)
+        puts(line);
+    else
+        printf("failed %s\n", tmb_last_error());
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     os_arguments(&argc, &argv);
+    if (argc == 5 && !strcmp(argv[1], "probe-kernel"))
+        return probe_kernel(argv + 2);
     os_interrupt_install();
     CliArgs args;
     tmb_status status = cli_parse(argc, argv, &args);

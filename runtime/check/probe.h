@@ -1,0 +1,36 @@
+#ifndef CHECK_PROBE_H
+#define CHECK_PROBE_H
+/* Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
+ * matrices). A child process tries each of them once per device, driver and version of Timbre; only
+ * those that it found right and faster than the best other row are used. */
+
+#include "kernels/policy.h"
+
+enum { PROBE_LINE = 400 };
+
+/* In the child: is the row right for its cases, and is it faster than the best row that needs no
+ * probe at a size that training has? The answer is one line for probe_verdict. */
+void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE]);
+
+/* In the parent: `program command ROW DEVICE CAPS` is run and must print that line. */
+typedef struct ProbeHelper {
+    const char *program;         /* a path; NULL: there is none, and nothing is tried */
+    const char *command;
+    const char *device, *caps;   /* as in GpuParams, NULL becomes "" */
+    double seconds;              /* a child that takes longer is ended */
+} ProbeHelper;
+
+/* What a child's end and line say about a row. */
+void probe_verdict(const char *row, int exit_code, const char *line, double seconds,
+                   KernelPolicy *policy);
+/* Tries one row in a child process. */
+void probe_in_child(const ProbeHelper *helper, const char *row, KernelPolicy *policy);
+
+/* Whether the row could run on this device, but for the verdict. */
+bool probe_applies(const GpuCaps *caps, const KernelRow *row);
+/* Loads what is known of this device from the cache folder, tries what is not, remembers it there
+ * and gives the policy to the Gpu. `version` names this build; another one's file is not used.
+ * One line for each row tried goes to the log. Failing to read or write the file costs time only. */
+void probe_device(Gpu *gpu, const ProbeHelper *helper, const char *version);
+
+#endif

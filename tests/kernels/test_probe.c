@@ -1,0 +1,147 @@
+/* Kernels tried in a child process: right and faster, wrong numbers, a crash, a hang, an error, no
+ * answer; each is written down, and only the first makes a row usable. The children are this
+ * program itself, started as the helper of probe_in_child. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "check/probe.h"
+#include "test.h"
+
+/* ---- children ---------------------------------------------------------------- */
+
+static void wrong_reference(const void *push, double *const bind[])
+{
+    kernel_by_name("scale")->reference(push, bind);
+    bind[1][0] = 12345;
+}
+
+/* A real probe on the device at hand, of a row whose reference agrees or does not. */
+static int probe_here(bool right)
+{
+    KernelRow row = *kernel_by_name("scale");
+    char line[PROBE_LINE];
+    Gpu *gpu;
+    if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK)
+        return 77;
+    if (!right)
+        row.reference = wrong_reference;
+    probe_row(gpu, &row, line);
+    gpu_close(&gpu);
+    puts(line);
+    return 0;
+}
+
+static int child(const char *mode)
+{
+    if (!strcmp(mode, "right") || !strcmp(mode, "wrong"))
+        return probe_here(!strcmp(mode, "right"));
+    if (!strcmp(mode, "crash"))
+        abort();
+    while (!strcmp(mode, "hang"))
+        os_sleep(0.1);
+    if (!strcmp(mode, "faster"))
+        puts("right 0.001 0.004 matmul_nt_tile");
+    if (!strcmp(mode, "slower"))
+        puts("right 0.004 0.001 matmul_nt_tile");
+    if (!strcmp(mode, "fail"))
+        puts("failed compiling a kernel: no");
+    return 0;   /* "mute" says nothing */
+}
+
+/* ---- what the parent makes of them ------------------------------------------- */
+
+static const KernelVerdict *tried(const char *program, const char *mode, double seconds,
+                                  KernelPolicy *policy)
+{
+    const ProbeHelper helper = {.program = program, .command = mode, .seconds = seconds};
+    probe_in_child(&helper, "matmul_nt_coopmat", policy);
+    return policy_verdict(policy, "matmul_nt_coopmat");
+}
+
+static void every_end_has_its_finding(Test *test, const char *program)
+{
+    static const struct { const char *mode; KernelFinding finding; double seconds; } ends[] = {
+        {"faster", FINDING_FASTER, 20},  {"slower", FINDING_SLOWER, 20},
+        {"crash", FINDING_CRASHED, 20},  {"hang", FINDING_TIMED_OUT, 0.5},
+        {"fail", FINDING_FAILED, 20},    {"mute", FINDING_FAILED, 20},
+    };
+    const KernelRow *row = kernel_by_name("matmul_nt_coopmat");
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        KernelPolicy policy = {0};
+        const KernelVerdict *verdict = tried(program, ends[i].mode, ends[i].seconds, &policy);
+        const GpuCaps caps = {.policy = &policy};
+        REQUIRE(test, verdict);
+        CHECK_STRING(test, finding_name(ends[i].finding), finding_name(verdict->finding));
+        CHECK(test, verdict->why[0]);
+        CHECK(test, kernel_trusted(&caps, row) == (ends[i].finding == FINDING_FASTER));
+    }
+    KernelPolicy policy = {0};
+    const KernelVerdict *verdict = tried("/nonexistent/timbre", "right", 20, &policy);
+    CHECK(test, verdict && verdict->finding != FINDING_FASTER);
+}
+
+static void untried_rows_are_not_used(Test *test)
+{
+    const GpuCaps caps = {0};
+    CHECK(test, !kernel_trusted(&caps, kernel_by_name("matmul_nt_coopmat")));
+    CHECK(test, kernel_trusted(&caps, kernel_by_name("matmul_nt_tile")));
+}
+
+/* On the device: a row against itself is right (and neither faster nor slower than it), and a
+ * reference that says something else makes it wrong. */
+static void numbers_are_compared(Test *test, const char *program)
+{
+    Gpu *gpu;
+    if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK) {
+        printf("no device: numbers were not compared\n");
+        return;
+    }
+    gpu_close(&gpu);
+    KernelPolicy policy = {0};
+    const KernelVerdict *verdict = tried(program, "right", 100, &policy);
+    CHECK(test, verdict && strstr(verdict->why, "right, ") && strstr(verdict->why, "of scale"));
+    verdict = tried(program, "wrong", 100, &policy);
+    CHECK(test, verdict && verdict->finding == FINDING_WRONG);
+    CHECK(test, verdict && strstr(verdict->why, "want 12345"));
+}
+
+static void a_policy_survives_its_file(Test *test)
+{
+    const KernelRow *row = kernel_by_name("matmul_nt_half_coopmat");
+    KernelPolicy policy = {.made_by = "timbre 1, a driver"}, again;
+    policy_set_verdict(&policy, "matmul_nt_coopmat", FINDING_WRONG, "c: \"all\" is wrong");
+    policy_set_verdict(&policy, row->name, FINDING_FASTER, "right");
+    policy_set_tuning(&policy, row->name, &row->tunings[3]);
+    char *text = policy_text(&policy);
+    policy_read(text, &again);
+    free(text);
+    CHECK_STRING(test, policy.made_by, again.made_by);
+    CHECK(test, again.verdict_count == 2 && again.tuning_count == 1);
+    CHECK_STRING(test, "c: \"all\" is wrong", policy_verdict(&again, "matmul_nt_coopmat")->why);
+    const KernelTuning *tuning = policy_tuning(&again, row->name);
+    REQUIRE(test, tuning);
+    CHECK(test, !memcmp(tuning->spec, row->tunings[3].spec, row->spec_count * sizeof(uint32_t)));
+    static const char *const damaged[] = {"", "{", "[1]", "{\"tunings\": {\"matmul_nt_tile\": [1, -2]}}",
+                                          "{\"verdicts\": {\"x\": 3}, \"tunings\": 4}"};
+    for (size_t i = 0; i < COUNT_OF(damaged); i++) {
+        policy_read(damaged[i], &again);
+        CHECK(test, again.verdict_count == 0 && again.tuning_count == 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    Test test = {.name = "probe"};
+    os_arguments(&argc, &argv);
+    if (argc == 5)
+        return child(argv[1]);
+    char *program = os_executable();
+    every_end_has_its_finding(&test, program);
+    untried_rows_are_not_used(&test);
+    numbers_are_compared(&test, program);
+    a_policy_survives_its_file(&test);
+    free(program);
+    return test_end(&test);
+}
