@@ -16,7 +16,10 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-enum { SHOWN = 3, SCORED = 10, SCORE_SEED = 1, REPLY_TOKENS = 96, MIN_TRAIN_SECONDS = 45 };
+#include "showing.h"
+
+enum { SCORED = 10, SCORE_SEED = 1, REPLY_TOKENS = 96, MIN_TRAIN_SECONDS = 45,
+       FEW_STEPS = 20 };
 
 /* Tried on the travel company's letters: with time for a hundred examples only, many small
  * steps at a high rate learn more than a few large ones. Two letters fill such a row. */
@@ -30,15 +33,9 @@ typedef struct Quickstart {
     tmb_model *model;
     cJSON *letters[SHOWN];              /* owners of the texts below */
     tmb_message messages[SHOWN][2];     /* system and user */
+    const char *asked[SHOWN];           /* the letters alone */
     const char *written[SHOWN];         /* the company's own replies */
 } Quickstart;
-
-/* The state of the model at one moment. */
-typedef struct Showing {
-    tmb_reply replies[SHOWN];
-    double loss;                        /* mean per token of the held-out replies */
-    double seconds;                     /* it took */
-} Showing;
 
 /* ---- the letters -------------------------------------------------------- */
 
@@ -55,6 +52,7 @@ static tmb_status read_letter(Quickstart *quick, size_t index, const char *sourc
         TRY(json_string(&message, "role", &quick->messages[index][i].role));
         TRY(json_string(&message, "content", &quick->messages[index][i].content));
     }
+    quick->asked[index] = quick->messages[index][1].content;
     JsonAt reply = json_element(&messages, 2);
     return json_string(&reply, "content", &quick->written[index]);
 }
@@ -103,15 +101,11 @@ static void print_wrapped(const char *label, const char *text)
 
 /* ---- showing ------------------------------------------------------------ */
 
-static void showing_finish(Showing *showing)
-{
-    tmb_replies_clear(showing->replies, SHOWN);
-}
-
 static tmb_status show(Quickstart *quick, const char *adapter, Showing *out)
 {
     double start = os_seconds();
     tmb_generator *generator = NULL;
+    tmb_reply replies[SHOWN] = {{0}};
     tmb_conversation conversations[SHOWN];
     for (size_t i = 0; i < SHOWN; i++)
         conversations[i] = (tmb_conversation){quick->messages[i], 2};
@@ -122,12 +116,16 @@ static tmb_status show(Quickstart *quick, const char *adapter, Showing *out)
     tmb_eval_result score;
     tmb_status status = TMB_OK;
     TRY_OR(done, status, tmb_generator_create(quick->device, quick->model, &answering, &generator));
-    TRY_OR(done, status, tmb_generate(generator, conversations, SHOWN, &greedy, out->replies));
+    TRY_OR(done, status, tmb_generate(generator, conversations, SHOWN, &greedy, replies));
     tmb_generator_destroy(&generator);   /* its memory is the evaluation's */
     TRY_OR(done, status, tmb_evaluate(quick->device, quick->model, &scoring, &score));
+    for (size_t i = 0; i < SHOWN; i++)
+        out->replies[i] = mem_string(replies[i].text);
     out->loss = score.mean_nll;
     out->seconds = os_seconds() - start;
+    out->there = true;
 done:
+    tmb_replies_clear(replies, SHOWN);
     tmb_generator_destroy(&generator);
     free(heldout);
     return status;
@@ -138,8 +136,8 @@ static void print_showings(const Quickstart *quick, const Showing *before, const
     for (size_t i = 0; i < SHOWN; i++) {
         printf("\nHeld-out letter %zu\n", i + 1);
         print_wrapped("letter", quick->messages[i][1].content);
-        print_wrapped("before", before->replies[i].text);
-        print_wrapped("after", after->replies[i].text);
+        print_wrapped("before", before->replies[i]);
+        print_wrapped("after", after->replies[i]);
         print_wrapped("theirs", quick->written[i]);
     }
     printf("\nHeld-out loss (per token, %d letters, seed %d): %.3f before, %.3f after (%+.1f %%)\n",
@@ -219,45 +217,63 @@ static tmb_status train(Quickstart *quick, double seconds)
     printf(params.resume ? "\nGoing on with %s\n" : "\nFine-tuning into %s\n", quick->run);
     tmb_status status = tmb_train(quick->device, quick->model, &params, &result);
     if (status == TMB_OK)
-        printf("%llu steps in %.0f s, %.1f tokens/s, loss %.3f -> %.3f\n",
-               (unsigned long long)result.steps, result.seconds, result.tokens_per_second,
-               result.first_loss, result.last_loss);
+        printf("%llu step%s in %.0f s, %.1f tokens/s, loss %.3f -> %.3f\n",
+               (unsigned long long)result.steps, result.steps == 1 ? "" : "s", result.seconds,
+               result.tokens_per_second, result.first_loss, result.last_loss);
+    if (status == TMB_OK && result.steps < FEW_STEPS)
+        printf("So few steps teach little: this machine was busy or is slow. To give it longer, remove\n"
+               "%s and run tools/quickstart --minutes 20.\n", quick->run);
     free(config);
     free(file);
     return status;
 }
 
-/* Everything that is left to do is timed before it is done: the second showing costs what
- * the first did, and the adapter makes it a little dearer. */
-static tmb_status run(Quickstart *quick)
+/* What is not yet known is answered or trained, and kept as soon as it is. Everything that is
+ * left to do is timed before it is done: the second showing costs what the first did, and the
+ * adapter makes it a little dearer. */
+static tmb_status work(Quickstart *quick, Showings *kept)
 {
-    Showing before = {0}, after = {0};
-    char *finished = os_join(quick->run, "quickstart-finished");
-    tmb_status status = TMB_OK;
-    TRY_OR(done, status, read_letters(quick));
-    TRY_OR(done, status, tmb_model_open(quick->model_path, &quick->model));
-    TRY_OR(done, status, tmb_device_open(&(tmb_device_params){0}, &quick->device));
+    TRY(tmb_model_open(quick->model_path, &quick->model));
+    TRY(tmb_device_open(&(tmb_device_params){0}, &quick->device));
     printf("Device: %s\n", tmb_device_why(quick->device));
-    printf("\nAnswering %d held-out letters with the base model\n", SHOWN);
-    fflush(stdout);
-    TRY_OR(done, status, show(quick, NULL, &before));
-    printf("done in %.0f s; held-out loss %.3f\n", before.seconds, before.loss);
-    if (os_exists(finished)) {
-        printf("\nThe run in %s is complete and used again; remove it to train anew.\n", quick->run);
-    } else {
-        double left = quick->deadline - os_seconds() - before.seconds * 1.25 - 10;
-        TRY_OR(done, status, train(quick, left > MIN_TRAIN_SECONDS ? left : MIN_TRAIN_SECONDS));
-        TRY_OR(done, status, os_write_file(finished, "", 0));
+    if (!kept->before.there) {
+        printf("\nAnswering %d held-out letters with the base model\n", SHOWN);
+        fflush(stdout);
+        TRY(show(quick, NULL, &kept->before));
+        printf("done in %.0f s; held-out loss %.3f\n", kept->before.seconds, kept->before.loss);
+    }
+    if (!kept->trained) {
+        double left = quick->deadline - os_seconds() - kept->before.seconds * 1.25 - 10;
+        tmb_status status = train(quick, left > MIN_TRAIN_SECONDS ? left : MIN_TRAIN_SECONDS);
+        kept->trained = status == TMB_OK;
+        if (status != TMB_OK && status != TMB_INTERRUPTED)
+            return status;
+        TRY(showings_save(quick->run, quick->model_path, quick->asked, kept));
+        if (status != TMB_OK)
+            return fail(TMB_INTERRUPTED, "stopped while fine-tuning; what was learned is in %s",
+                        quick->run);
     }
     printf("\nAnswering them again\n");
     fflush(stdout);
-    TRY_OR(done, status, show(quick, quick->run, &after));
-    print_showings(quick, &before, &after);
+    TRY(show(quick, quick->run, &kept->after));
+    return showings_save(quick->run, quick->model_path, quick->asked, kept);
+}
+
+static tmb_status run(Quickstart *quick)
+{
+    Showings kept = {0};
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, read_letters(quick));
+    showings_load(quick->run, quick->model_path, quick->asked, &kept);
+    if (kept.trained)
+        printf("The run in %s is complete and used again; remove it to train anew.\n", quick->run);
+    if (!kept.after.there)
+        TRY_OR(done, status, work(quick, &kept));
+    print_showings(quick, &kept.before, &kept.after);
     print_next(quick);
 done:
-    showing_finish(&before);
-    showing_finish(&after);
-    free(finished);
+    showing_clear(&kept.before);
+    showing_clear(&kept.after);
     for (size_t i = 0; i < SHOWN; i++)
         cJSON_Delete(quick->letters[i]);
     tmb_model_close(&quick->model);
@@ -280,6 +296,6 @@ int main(int argc, char **argv)
     if (status != TMB_OK)
         fprintf(stderr, "quickstart: %s\n", tmb_last_error());
     if (status == TMB_INTERRUPTED)
-        fprintf(stderr, "Everything is saved; run tools/quickstart again to go on.\n");
+        fprintf(stderr, "Run tools/quickstart again to go on.\n");
     return tmb_exit_code(status);
 }
