@@ -59,10 +59,22 @@ static void query_grid(const void *push, const KernelTuning *tuning, uint32_t gr
     grid_of_items((uint64_t)p->rows * p->heads, tuning, groups);
 }
 
-static void key_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+/* As many invocations for each (row, head) as the shaders' SLICES says: slices of `most` vec4. */
+static uint64_t slices_of(const AttentionPush *p, uint32_t most)
+{
+    return (p->head_dim / 4 + most - 1) / most;
+}
+
+static void query_slice_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const AttentionPush *p = push;
-    grid_of_items((uint64_t)p->rows * p->kv_heads, tuning, groups);
+    grid_of_items((uint64_t)p->rows * p->heads * slices_of(p, 16), tuning, groups);
+}
+
+static void key_slice_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    grid_of_items((uint64_t)p->rows * p->kv_heads * slices_of(p, 8), tuning, groups);
 }
 
 /* Tiles of spec[0] (row, head) pairs for each kv head, one subgroup of 8 each. */
@@ -420,7 +432,7 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_fwd", fwd), .bind = FWD_BIND, PER_ROW, .rank = 20,
-        .grid = query_grid, .tolerance = 5e-6,
+        .grid = query_slice_grid, .tolerance = 5e-6,
     },
     {
         FAMILY("attention_bwd_d_texel", bwd_d), .bind = BWD_D_BIND, PER_ROW,
@@ -442,7 +454,7 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .rank = 20,
-        .grid = query_grid, .tolerance = 1e-5,
+        .grid = query_slice_grid, .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES, TILE_OF_8,
@@ -455,7 +467,7 @@ const KernelRow rows_attention[] = {
     },
     {
         FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .rank = 20,
-        .grid = key_grid, .tolerance = 1e-5,
+        .grid = key_slice_grid, .tolerance = 1e-5,
     },
 };
 const size_t rows_attention_count = COUNT_OF(rows_attention);
