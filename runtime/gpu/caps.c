@@ -152,7 +152,7 @@ tmb_status caps_build(const GpuSnapshot *s, const char *text, GpuCaps *out)
     return TMB_OK;
 }
 
-const char *caps_problem(const GpuSnapshot *s)
+const char *caps_limits_problem(const GpuSnapshot *s)
 {
     if (s->api_version < VULKAN_1_2)
         return "its driver speaks Vulkan below 1.2; a newer driver may help";
@@ -161,6 +161,14 @@ const char *caps_problem(const GpuSnapshot *s)
     if (s->max_invocations < FLOOR_INVOCATIONS || s->storage_buffers_per_stage < FLOOR_BIND ||
         s->push_bytes < GPU_MAX_PUSH)
         return "its limits are below what the kernels need";
+    return NULL;
+}
+
+const char *caps_problem(const GpuSnapshot *s)
+{
+    const char *limits = caps_limits_problem(s);
+    if (limits)
+        return limits;
     if (caps_memory_type(s, GPU_HEAP_DEVICE, UINT32_MAX) < 0 ||
         caps_memory_type(s, GPU_HEAP_STAGING, UINT32_MAX) < 0)
         return "it offers no memory that can be used";

@@ -8,8 +8,10 @@
  * TMB_USAGE when the text cannot be read. */
 TMB_MUST_USE tmb_status caps_build(const GpuSnapshot *snapshot, const char *text, GpuCaps *out);
 
-/* Why a device cannot be used at all, or NULL. */
+/* Why a device cannot be used at all, or NULL; the second looks at what compiling needs
+ * only, because drivers without their card offer no memory. */
 const char *caps_problem(const GpuSnapshot *snapshot);
+const char *caps_limits_problem(const GpuSnapshot *snapshot);
 
 /* Memory type for a heap among allowed_bits, -1 when none fits. Device memory lies in
  * the largest suitable heap; staging is host-visible, coherent and cached if possible. */

@@ -24,13 +24,15 @@ typedef struct DeviceFeatures {
     VkPhysicalDeviceVulkan12Features v12;
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT size_control;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
-    const char *extensions[4];
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables;
+    const char *extensions[5];
     uint32_t extension_count;
 } DeviceFeatures;
 
 /* Exactly what the capability bits promise is enabled, so that a kernel which uses more
  * than its row says fails here and not on somebody else's card. */
-static void choose_features(const GpuSnapshot *s, uint32_t bits, DeviceFeatures *f)
+static void choose_features(const GpuSnapshot *s, uint32_t bits, bool compile_only,
+                            DeviceFeatures *f)
 {
     *f = (DeviceFeatures){
         .all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f->v11},
@@ -55,8 +57,16 @@ static void choose_features(const GpuSnapshot *s, uint32_t bits, DeviceFeatures 
             .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
             .cooperativeMatrix = VK_TRUE};
         *next = &f->coopmat;
+        next = &f->coopmat.pNext;
         f->v12.vulkanMemoryModel = f->v12.vulkanMemoryModelDeviceScope = VK_TRUE;
         f->extensions[f->extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    }
+    if (compile_only && s->executables) {
+        f->executables = (VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR){
+            .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+            .pipelineExecutableInfo = VK_TRUE};
+        *next = &f->executables;
+        f->extensions[f->extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
     if (bits & GPU_CAP_MEMORY_BUDGET)
         f->extensions[f->extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
@@ -65,7 +75,7 @@ static void choose_features(const GpuSnapshot *s, uint32_t bits, DeviceFeatures 
 static tmb_status create_device(Gpu *gpu)
 {
     DeviceFeatures features;
-    choose_features(&gpu->snapshot, gpu->caps.bits, &features);
+    choose_features(&gpu->snapshot, gpu->caps.bits, gpu->params.compile_only, &features);
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -91,7 +101,8 @@ static tmb_status create_device(Gpu *gpu)
 tmb_status device_start(Gpu *gpu)
 {
     TRY(create_device(gpu));
-    TRY(stream_init(gpu));
+    if (!gpu->params.compile_only)
+        TRY(stream_init(gpu));
     return pipelines_init(gpu);
 }
 
@@ -104,7 +115,8 @@ void gpu_set_policy(Gpu *gpu, struct KernelPolicy *policy)
 tmb_status device_open(const Instance *instance, VkPhysicalDevice physical,
                        const GpuSnapshot *snapshot, const GpuParams *params, Gpu **out)
 {
-    const char *problem = caps_problem(snapshot);
+    const char *problem = params->compile_only ? caps_limits_problem(snapshot)
+                                               : caps_problem(snapshot);
     if (problem)
         return fail(TMB_NO_DEVICE, "%s", problem);
     Gpu *gpu = MEM_NEW(Gpu);
@@ -148,10 +160,12 @@ void device_stop(Gpu *gpu)
 {
     if (!gpu->device)
         return;
-    gpu->vk.vkDeviceWaitIdle(gpu->device);
+    if (!gpu->params.compile_only)
+        gpu->vk.vkDeviceWaitIdle(gpu->device);
     memory_finish(gpu);
     pipelines_finish(gpu);
-    stream_finish(gpu);
+    if (!gpu->params.compile_only)
+        stream_finish(gpu);
     gpu->vk.vkDestroyDevice(gpu->device, NULL);
     gpu->device = NULL;
 }
@@ -220,7 +234,7 @@ static tmb_status open_and_try(const Instance *instance, uint32_t index,
                                const GpuSnapshot *snapshot, const GpuParams *params, Gpu **out)
 {
     tmb_status status = device_open(instance, instance->devices[index], snapshot, params, out);
-    if (status == TMB_OK)
+    if (status == TMB_OK && !params->compile_only)
         status = device_trial(*out);
     if (status != TMB_OK)
         device_close(out);
@@ -344,6 +358,20 @@ tmb_status gpu_list(GpuListing **out, size_t *count)
     *count = instance.device_count;
     for (uint32_t i = 0; i < instance.device_count; i++)
         list_one(&instance, i, &(*out)[i]);
+    instance_destroy(&instance);
+    return TMB_OK;
+}
+
+tmb_status gpu_snapshots(GpuSnapshot **out, size_t *count)
+{
+    Instance instance;
+    *out = NULL;
+    *count = 0;
+    TRY(instance_create(false, &instance));
+    *out = MEM_NEW_ARRAY(GpuSnapshot, instance.device_count);
+    *count = instance.device_count;
+    for (uint32_t i = 0; i < instance.device_count; i++)
+        snapshot_take(instance.handle, instance.devices[i], &(*out)[i]);
     instance_destroy(&instance);
     return TMB_OK;
 }

@@ -65,6 +65,8 @@ typedef struct GpuParams {
     bool profile;            /* timestamp every dispatch */
     bool validate;           /* VK_LAYER_KHRONOS_validation, core and synchronisation; its
                               * first error becomes the failure of the next gpu_wait */
+    bool compile_only;       /* nothing but pipelines can be made, and they tell about their code:
+                              * drivers whose card is not here offer no memory and no fences */
     double submit_seconds;   /* work in one submit; 0: 0.1 on GPUs, no limit on CPU drivers */
 } GpuParams;
 
@@ -154,6 +156,25 @@ typedef struct GpuPipeline GpuPipeline;
  * Gpu owns it. Uses the disk cache keyed by driver. */
 TMB_MUST_USE tmb_status gpu_pipeline_get(Gpu *gpu, const GpuPipelineInfo *info,
                                          GpuPipeline **out);
+
+/* What a driver tells about the code of a pipeline (devices opened compile_only); one for each
+ * subgroup size it compiled the shader for. */
+typedef struct GpuStatistic {
+    char name[64];                 /* the driver's words: "VGPRs", "Spill count" */
+    double value;
+} GpuStatistic;
+
+typedef struct GpuCode {
+    char name[64];                 /* "Compute Shader", "SIMD16 compute shader" */
+    uint32_t subgroup_size;
+    GpuStatistic *statistics;
+    uint32_t count;
+    char *text;                    /* all representations it offers, the machine's code last */
+} GpuCode;
+/* TMB_UNSUPPORTED when the driver tells nothing. Release with gpu_codes_free. */
+TMB_MUST_USE tmb_status gpu_pipeline_codes(Gpu *gpu, const GpuPipeline *pipeline, GpuCode **out,
+                                           uint32_t *count);
+void gpu_codes_free(GpuCode **codes, uint32_t count);
 
 /* ---- stream ------------------------------------------------------------- */
 

@@ -90,7 +90,7 @@ tmb_status pipelines_init(Gpu *gpu)
     size_t bytes = 0;
     void *data = NULL;
     /* CPU drivers keep nothing in it (lavapipe has a shader cache of its own) */
-    if (gpu->snapshot.kind != GPU_CPU)
+    if (gpu->snapshot.kind != GPU_CPU && !gpu->params.compile_only)
         gpu->cache_path = cache_path(&gpu->snapshot);
     if (gpu->cache_path)
         data = cache_read(gpu->cache_path, &bytes);
@@ -261,9 +261,12 @@ static tmb_status compile(Gpu *gpu, const GpuPipelineInfo *info, GpuPipeline *pi
     };
     TRY(gpu_check(gpu, gpu->vk.vkCreateShaderModule(gpu->device, &module_info, NULL, &module),
                   info->name));
+    const VkPipelineCreateFlags told = gpu->params.compile_only && gpu->snapshot.executables
+        ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+              VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR : 0;
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
+        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT | told,
         .stage = {
             .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
             .pNext = info->subgroup_size ? &subgroup : NULL,

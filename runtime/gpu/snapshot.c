@@ -100,6 +100,8 @@ static void take_features(VkPhysicalDevice physical, const Extensions *extension
 {
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT size_control = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT};
     VkPhysicalDeviceVulkan12Features v12 = {
@@ -114,6 +116,10 @@ static void take_features(VkPhysicalDevice physical, const Extensions *extension
         coopmat.pNext = v12.pNext;
         v12.pNext = &coopmat;
     }
+    if (has_extension(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
+        executables.pNext = v12.pNext;
+        v12.pNext = &executables;
+    }
     vkGetPhysicalDeviceFeatures2(physical, &all);
     s->f16 = v12.shaderFloat16;
     s->int8 = v12.shaderInt8;
@@ -122,6 +128,7 @@ static void take_features(VkPhysicalDevice physical, const Extensions *extension
     s->storage8 = v12.storageBuffer8BitAccess;
     s->memory_model = v12.vulkanMemoryModel && v12.vulkanMemoryModelDeviceScope;
     s->coopmat = coopmat.cooperativeMatrix;
+    s->executables = executables.pipelineExecutableInfo;
     s->subgroup_size_control &= size_control.subgroupSizeControl && size_control.computeFullSubgroups;
     s->memory_budget = has_extension(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }

@@ -39,6 +39,7 @@ typedef struct GpuSnapshot {
     /* features that may be enabled */
     bool f16, int8, int16, storage16, storage8, memory_model;
     bool memory_budget, coopmat;
+    bool executables;                  /* tells about the code it compiles */
     /* f16 x f16 -> f32 at subgroup scope */
     struct { uint32_t m, n, k; } shape[SNAPSHOT_SHAPES];
     uint32_t shape_count;
@@ -47,5 +48,15 @@ typedef struct GpuSnapshot {
     struct { uint32_t flags, heap; } type[SNAPSHOT_TYPES];
     uint32_t heap_count, type_count;
 } GpuSnapshot;
+
+/* One of every physical device found, usable or not, in the order --device counts.
+ * Free with free(). */
+TMB_MUST_USE tmb_status gpu_snapshots(GpuSnapshot **out, size_t *count);
+
+/* As JSON, for tests of the decisions on machines that are not here. `out` is the caller's;
+ * a missing or wrong field is TMB_BAD_INPUT. */
+typedef struct cJSON cJSON;
+cJSON *snapshot_to_json(const GpuSnapshot *snapshot);
+TMB_MUST_USE tmb_status snapshot_from_json(const char *source, const cJSON *tree, GpuSnapshot *out);
 
 #endif

@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/os.h"
 #include "check/bench.h"
 #include "check/check.h"
 #include "check/reflect.h"
+#include "compile.h"
+#include "gpu/snapshot.h"
 #include "report.h"
 #include "shader.h"
 
@@ -340,6 +343,23 @@ static int contract(const char *name)
     return row ? 0 : 2;
 }
 
+static int write_snapshots(const char *path)
+{
+    GpuSnapshot *list = NULL;
+    size_t count = 0;
+    tmb_status status = gpu_snapshots(&list, &count);
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(array, snapshot_to_json(&list[i]));
+    if (status == TMB_OK)
+        status = json_write_file(path, array);
+    if (status != TMB_OK)
+        fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
+    cJSON_Delete(array);
+    free(list);
+    return tmb_exit_code(status);
+}
+
 static int run(Options *options)
 {
     Devices devices = {0};
@@ -386,6 +406,12 @@ int main(int argc, char **argv)
         list_all(&options);
     else if (options.contract)
         return contract(options.contract);
+    else if (options.compile_here)
+        return compile_here(&options);
+    else if (options.compile_for)
+        return compile_for(&options);
+    else if (options.snapshot)
+        return write_snapshots(options.snapshot);
     else
         return run(&options);
     return 0;

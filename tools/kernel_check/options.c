@@ -30,6 +30,11 @@ static const struct OptionRow {
      offsetof(Options, bench)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
+    {"--compile-for", "LIST", "amd, intel, all or names: compile for cards that are not here",
+     TEXT_OPTION, offsetof(Options, compile_for)},
+    {"--compile-here", NULL, NULL, FLAG_OPTION, offsetof(Options, compile_here)},
+    {"--snapshot", "FILE", "what the devices say of themselves, as JSON; runs nothing", TEXT_OPTION,
+     offsetof(Options, snapshot)},
     {"--contract", "KERNEL", "what a kernel promises: bindings, constants, cases", TEXT_OPTION,
      offsetof(Options, contract)},
     {"--shader", "FILE", "compile this GLSL (or read this .spv) and check it …", TEXT_OPTION,
@@ -46,8 +51,9 @@ void options_help(void)
 {
     puts("kernel-check: every kernel against its double-precision reference, on every device\n");
     for (size_t i = 0; i < COUNT_OF(table); i++)
-        printf("  %-14s %-8s %s\n", table[i].name, table[i].value ? table[i].value : "",
-               table[i].help);
+        if (table[i].help)
+            printf("  %-14s %-8s %s\n", table[i].name, table[i].value ? table[i].value : "",
+                   table[i].help);
     puts("\nexit code: 0 all passed, 1 something failed, 2 usage, 77 nothing could run");
 }
 

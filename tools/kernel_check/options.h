@@ -14,8 +14,11 @@ typedef struct Options {
     const char *tuning;                /* "64,16": one set of constants instead of the row's */
     const char *contract;              /* a kernel's name */
     const char *shader, *as;           /* a file that is checked as this kernel */
+    const char *compile_for;           /* "amd,dg2": families of cards that are not here */
+    const char *snapshot;              /* file for what the devices say of themselves */
     uint64_t seed;
     bool many_devices;                 /* not an option: more than one device was found */
+    bool compile_here;                 /* the child process of compile_for */
     bool list, bench, all_tunings, validate, verbose, help;
 } Options;
 

@@ -1,0 +1,41 @@
+#ifndef KERNEL_CHECK_FAMILIES_H
+#define KERNEL_CHECK_FAMILIES_H
+/* Families of cards that drivers can compile for without one, and where such drivers are. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+typedef enum Vendor { VENDOR_AMD, VENDOR_INTEL, VENDOR_COUNT } Vendor;
+
+typedef struct CardFamily {
+    const char *name;        /* as --compile-for takes it */
+    Vendor vendor;
+    const char *alias;       /* what older drivers call it, or NULL */
+    const char *cards;       /* some of them, for people */
+} CardFamily;
+extern const CardFamily card_families[];
+extern const size_t card_family_count;
+
+/* Which families a list such as "amd,dg2" names, [card_family_count]. TMB_USAGE for a word that
+ * is neither a family, a vendor nor "all". */
+TMB_MUST_USE tmb_status families_chosen(const char *list, bool *chosen);
+
+/* Drivers that tools/compilers-setup left in the cache, or the system's; strings are malloc'd,
+ * driver NULL: there is none, and `missing` says what to do. */
+typedef struct Compiler {
+    char *driver;            /* file for the Vulkan loader */
+    char *libraries;         /* folder that LD_LIBRARY_PATH needs, or NULL */
+    char *preload;           /* library that plays the kernel's part, or NULL */
+    const char *missing;
+} Compiler;
+void compilers_find(Compiler out[VENDOR_COUNT]);
+void compilers_free(Compiler compilers[VENDOR_COUNT]);
+
+/* Sets the environment of children that compile for the family under this name of it, and
+ * undoes that. */
+void compiler_enter(const Compiler *compiler, Vendor vendor, const char *name);
+void compiler_leave(void);
+
+#endif
