@@ -99,6 +99,8 @@ static void apply_quirks(const GpuSnapshot *snapshot, GpuCaps *caps)
         caps->bits &= ~quirk->strikes;
         if (quirk->block_bytes)
             caps->block_bytes = smaller(caps->block_bytes, quirk->block_bytes);
+        if (quirk->lane_sums)
+            caps->lane_sums = quirk->lane_sums;
     }
 }
 

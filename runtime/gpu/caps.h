@@ -28,6 +28,7 @@ typedef struct GpuQuirk {
     uint32_t vendor_id;       /* 0: any */
     uint32_t strikes;         /* GPU_CAP_… */
     uint64_t block_bytes;     /* upper limit of one allocation, 0: none */
+    uint32_t lane_sums;       /* of GpuCaps, 0: says nothing */
     const char *why;          /* what happens, and who measured it where */
 } GpuQuirk;
 extern const GpuQuirk gpu_quirks[];

@@ -50,6 +50,8 @@ typedef struct GpuCaps {
     double timestamp_seconds;         /* of one tick, 0 without timestamps */
     struct { uint32_t m, n, k; } coopmat[16];
     uint32_t coopmat_count;
+    uint32_t lane_sums;               /* f32 sums that an invocation keeps without spilling them;
+                                       * 0: as many as any kernel wants */
     /* what was found out about kernels here (kernels/policy.h), NULL: nothing; the Gpu owns it */
     const struct KernelPolicy *policy;
 } GpuCaps;

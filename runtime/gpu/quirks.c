@@ -6,19 +6,23 @@
 enum {
     DRIVER_AMD_PROPRIETARY = 1,
     DRIVER_INTEL_WINDOWS = 5,
+    DRIVER_INTEL_MESA = 6,
     DRIVER_MOLTENVK = 14,
 };
 
 #define GIB (1024ull * 1024 * 1024)
 
 const GpuQuirk gpu_quirks[] = {
-    {DRIVER_INTEL_WINDOWS, 0, GPU_CAP_COOPMAT, 0,
+    {DRIVER_INTEL_WINDOWS, 0, GPU_CAP_COOPMAT, 0, 16,
      "cooperative matrix up to 1,400 times slower than plain code on an A770 "
-     "(llama.cpp #11074, #22750; not measured by us)"},
-    {DRIVER_AMD_PROPRIETARY, 0, 0, GIB / 2,
+     "(llama.cpp #11074, #22750), register files as under Mesa; not measured by us"},
+    {DRIVER_INTEL_MESA, 0, 0, 0, 16,
+     "32 sums an invocation spill 64 registers, 64 spill 128 to 250, 16 none, on skl to bmg "
+     "(ANV 25.0.7 without a card, tools/kernel-check --compile-for intel --all-tunings)"},
+    {DRIVER_AMD_PROPRIETARY, 0, 0, GIB / 2, 0,
      "allocations near the advertised 2 GiB fail on Windows "
      "(llama.cpp #5441, #11598; not measured by us)"},
-    {DRIVER_MOLTENVK, 0, GPU_CAP_SUBGROUP_SIZE | GPU_CAP_COOPMAT, 0,
+    {DRIVER_MOLTENVK, 0, GPU_CAP_SUBGROUP_SIZE | GPU_CAP_COOPMAT, 0, 0,
      "subgroup size follows the Metal compiler and cannot be pinned "
      "(MoltenVK's documentation; not measured by us)"},
 };

@@ -174,6 +174,12 @@ static const KernelTuning tile_tunings[] = {
     {{256, 128, 128, 16, 8, 8}},
 };
 
+/* Cards with small register files take the first tuning of the list that fits. */
+static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return !caps->lane_sums || tuning->spec[TILE_WORK_M] * tuning->spec[TILE_WORK_N] <= caps->lane_sums;
+}
+
 /* LoRA's skinny products would leave three quarters of a square tile empty. */
 static void tile_specialise(const void *push, KernelTuning *tuning)
 {
@@ -297,7 +303,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .rank = 50,                                                                   \
         .spec_count = TILE_SPECS,                                                     \
         .tuning = {{64, 64, 64, 16, 8, 8}},                                           \
-        .specialise = tile_specialise,                                                \
+        .specialise = tile_specialise, .adapt = tile_adapt,                                                \
         .tunings = tile_tunings,                                                      \
         .tuning_count = COUNT_OF(tile_tunings),                                       \
         .grid = tile_grid,                                                            \

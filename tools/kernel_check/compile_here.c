@@ -136,8 +136,9 @@ static void compile_row(const Options *options, Gpu *gpu, const KernelRow *row)
             const void *push = row->cases[c].push;
             if (row->suits && !row->suits(push))
                 continue;
-            KernelTuning tuning = kernel_tuning(row, t ? &row->tunings[t - 1] : NULL, push);
-            if (!seen_before(&seen, &tuning))
+            KernelTuning tuning;
+            if (kernel_fit(gpu_caps(gpu), row, t ? &row->tunings[t - 1] : NULL, push, &tuning) &&
+                !seen_before(&seen, &tuning))
                 compile_one(options, gpu, row, &tuning, t == 0);
         }
     free(seen.tuning);

@@ -9,10 +9,10 @@
 
 /* The lines of kernels.def, as Meson reads them too. */
 typedef struct ShaderLine {
-    const char *name, *source, *defines;
+    const char *name, *source, *defines, *probe;
 } ShaderLine;
 
-#define KERNEL(name, source, defines, probe) {#name, #source, #defines},
+#define KERNEL(name, source, defines, probe) {#name, #source, #defines, #probe},
 static const ShaderLine lines[] = {
 #include "kernels.def"
 };
@@ -103,11 +103,13 @@ static tmb_status run_compiler(const char *path, const char *output, const Shade
 {
     enum { ARGUMENTS = 32 };
     const char *arguments[ARGUMENTS] = {GLSLANG, "-V", "--target-env", "vulkan1.2",
-                                        "-Os", "--quiet", "-o", output, path};
-    size_t count = 9;
+                                        "--quiet", "-o", output, path};
+    size_t count = 8;
     Arena arena = {0};
     char *messages = NULL;
     int code = 0;
+    if (!strcmp(line->probe, "-"))   /* as shaders/meson.build does */
+        arguments[count++] = "-Os";
     arguments[count++] = arena_format(&arena, "-I%s/shaders", root);
     arguments[count++] = arena_format(&arena, "-I%s/shaders/push", root);
     for (const char *at = line->defines; *at && *at != '-' && count + 1 < ARGUMENTS;) {
