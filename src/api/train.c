@@ -1,7 +1,9 @@
 /* tmb_train, tmb_train_fit, tmb_evaluate: the public face of src/train. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "api/samples.h"
 #include "export/export.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
@@ -24,6 +26,7 @@ static tmb_status train_base(tmb_device *device, tmb_model *model, TrainBase *ou
 
 typedef struct EventRelay {
     const tmb_train_params *params;
+    const TrainBase *base;
 } EventRelay;
 
 static void relay_event(void *user, const TrainEvent *event)
@@ -48,6 +51,24 @@ static void relay_event(void *user, const TrainEvent *event)
     case TRAIN_EVENT_CHECKPOINT: out.kind = TMB_EVENT_CHECKPOINT; break;
     }
     relay->params->on_event(relay->params->user, &out);
+}
+
+/* A few answers for people to look at; a run is complete without them. */
+static void write_samples(void *user, const Tokens *held, uint32_t held_count,
+                          const TrainResult *result)
+{
+    const EventRelay *relay = user;
+    char text[512];
+    if (!held_count || !result->own_steps || !samples_are_cheap(held, held_count, result))
+        return;
+    if (samples_write(relay->base, relay->params->run, held, held_count) == TMB_OK)
+        snprintf(text, sizeof text, "%u held-out letters are answered in %s/samples.jsonl",
+                 (unsigned)(held_count < SAMPLES ? held_count : SAMPLES), relay->params->run);
+    else
+        snprintf(text, sizeof text, "no held-out letters were answered: %s", tmb_last_error());
+    if (relay->params->on_event)
+        relay_event(user, &(TrainEvent){.kind = TRAIN_EVENT_NOTE, .step = result->steps,
+                                        .steps = result->steps, .text = text});
 }
 
 static TrainParams inner_params(const tmb_train_params *params, EventRelay *relay)
@@ -77,6 +98,7 @@ static TrainParams inner_params(const tmb_train_params *params, EventRelay *rela
         .resume = params->resume != 0,
         .initial = params->initial,
         .on_event = params->on_event ? relay_event : NULL,
+        .on_end = write_samples,
         .user = relay,
     };
 }
@@ -86,7 +108,7 @@ tmb_status tmb_train(tmb_device *device, tmb_model *model, const tmb_train_param
 {
     TrainBase base;
     TrainResult inner = {0};
-    EventRelay relay = {params};
+    EventRelay relay = {params, &base};
     TRY(train_base(device, model, &base));
     TrainParams inner_parameters = inner_params(params, &relay);
     tmb_status status = train_run(&base, &inner_parameters, &inner);
@@ -109,7 +131,7 @@ tmb_status tmb_train_fit(tmb_device *device, tmb_model *model, const tmb_train_p
 {
     TrainBase base;
     TrainFit fit;
-    EventRelay relay = {params};
+    EventRelay relay = {params, &base};
     TRY(train_base(device, model, &base));
     TrainParams inner_parameters = inner_params(params, &relay);
     TRY(train_fit(&base, &inner_parameters, &fit));

@@ -267,6 +267,8 @@ tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResu
         tell_losses(params, &corpus, run->config.row_tokens);
     if (!status)
         status = train_examples(base, params, &corpus.examples, run, started, result);
+    if (!status && params->on_end)
+        params->on_end(params->user, corpus.examples.held, corpus.examples.held_count, result);
     corpus_finish(&corpus);
     run_close(&run);
     return status;

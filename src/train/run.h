@@ -4,6 +4,7 @@
  *
  *     config.json      everything that decides the bits, frozen before the first step
  *     metrics.jsonl    one line a step, one a held-out evaluation
+ *     samples.jsonl    a few held-out prompts answered at the end, when that is cheap
  *     adapter/         the best adapter so far (without held-out data: the latest)
  *     checkpoints/     the last two training states
  *     lock */

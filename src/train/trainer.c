@@ -232,6 +232,7 @@ static void report(const Session *session, TrainResult *result)
                             .supervised = state->supervised, .first_loss = state->first_loss,
                             .last_loss = state->last_loss, .seconds = state->seconds,
                             .stopped_early = state->stopped != 0};
+    result->own_steps = session->own_steps;
     result->best_validation = state->best_step ? state->best : NAN;
     result->tokens_per_second = (double)state->tokens / fmax(state->seconds, 1e-9);
 }

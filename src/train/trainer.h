@@ -37,6 +37,15 @@ typedef struct TrainEvent {
     const char *text;                /* NOTE: one sentence; valid during the call */
 } TrainEvent;
 
+typedef struct TrainResult {
+    uint64_t steps, tokens, supervised;
+    double first_loss, last_loss;
+    double best_validation;          /* NaN without held-out data */
+    double seconds, tokens_per_second;
+    bool stopped_early;
+    uint64_t own_steps;              /* of this process, the others were done before */
+} TrainResult;
+
 /* Zero in any field takes the default named behind it. */
 typedef struct TrainParams {
     const char *const *data;         /* JSONL files with `messages` */
@@ -65,16 +74,10 @@ typedef struct TrainParams {
     const char *initial;             /* GGUF-LoRA to begin from instead of a fresh draw; its
                                       * rank, alpha and targets are then the run's */
     void (*on_event)(void *user, const TrainEvent *event);
+    /* A run has ended well, and nothing of it is on the device any more. NULL: nobody asks. */
+    void (*on_end)(void *user, const Tokens *held, uint32_t held_count, const TrainResult *result);
     void *user;
 } TrainParams;
-
-typedef struct TrainResult {
-    uint64_t steps, tokens, supervised;
-    double first_loss, last_loss;
-    double best_validation;          /* NaN without held-out data */
-    double seconds, tokens_per_second;
-    bool stopped_early;
-} TrainResult;
 
 /* Trains a LoRA adapter. TMB_INTERRUPTED after Ctrl-C with everything saved;
  * TMB_NOT_FINITE names step and tensor; TMB_BUSY when the RUN is in use. */
