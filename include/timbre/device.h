@@ -21,7 +21,9 @@ typedef struct tmb_device_params {
     int validate;           /* non-zero: enable the Khronos validation layer when installed */
     const char *helper;     /* path of the timbre program: tries kernels that drivers have crashed
                              * in (matrix units) in a process of its own, once per device, driver
-                             * and version; NULL: those that were not tried yet are not used */
+                             * and version; NULL: those that were not tried yet are not used.
+                             * It also measures which tile sizes are the fastest here */
+    int retune;             /* non-zero: the helper does all that again */
 } tmb_device_params;
 
 /* Opens a device; TMB_NO_DEVICE or TMB_OUT_OF_DEVICE with one sentence. One

@@ -6,23 +6,27 @@
 
 #include "base/log.h"
 #include "base/os.h"
-#include "check/bench.h"
+#include "check/check.h"
+#include "check/tune.h"
 #include "matmul.push.h"
 
 /* Cases beyond that are left out: their reference alone would take seconds. */
 #define PROBE_FLOPS 6e7
 /* Faster by less than that is not worth another rounding. */
 #define PROBE_GAIN 0.95
+/* For racing the tunings of one row; eight rows stay below ten seconds. */
+#define PROBE_TUNE_SECONDS 1.0
 
 /* ---- the child ------------------------------------------------------------- */
 
-static tmb_status check_case(Rig *rig, const KernelRow *row, const KernelCase *one, Text *problems)
+static tmb_status check_case(Rig *rig, const KernelRow *row, const KernelTuning *base,
+                             const KernelCase *one, Text *problems)
 {
     KernelTuning tuning;
     GpuPipeline *pipeline;
     Truth truth;
     Worst worst = {0};
-    if (!kernel_fit(gpu_caps(rig->gpu), row, NULL, one->push, &tuning))
+    if (!kernel_fit(gpu_caps(rig->gpu), row, base, one->push, &tuning))
         return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
     TRY(kernel_pipeline(rig->gpu, row, &tuning, &pipeline));
     TRY(truth_create(row, one, 1, &truth));
@@ -31,7 +35,8 @@ static tmb_status check_case(Rig *rig, const KernelRow *row, const KernelCase *o
     return status;
 }
 
-static tmb_status check_cases(Gpu *gpu, const KernelRow *row, Text *problems)
+static tmb_status check_cases(Gpu *gpu, const KernelRow *row, const KernelTuning *base,
+                              Text *problems)
 {
     Rig rig = {.gpu = gpu};
     tmb_status status = TMB_OK;
@@ -40,7 +45,7 @@ static tmb_status check_cases(Gpu *gpu, const KernelRow *row, Text *problems)
         if ((row->suits && !row->suits(one->push)) ||
             (row->flops && row->flops(one->push) > PROBE_FLOPS))
             continue;
-        status = check_case(&rig, row, one, problems);
+        status = check_case(&rig, row, base, one, problems);
     }
     rig_finish(&rig);
     return status;
@@ -64,17 +69,6 @@ static KernelCase timed_case(const KernelRow *row, MatmulPush *push)
     return *most;
 }
 
-static tmb_status time_case(Gpu *gpu, const KernelRow *row, const KernelCase *one, double *seconds)
-{
-    KernelTuning tuning;
-    GpuPipeline *pipeline;
-    double bytes;
-    if (!kernel_fit(gpu_caps(gpu), row, NULL, one->push, &tuning))
-        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
-    TRY(kernel_pipeline(gpu, row, &tuning, &pipeline));
-    return bench_run(gpu, row, one, &tuning, pipeline, 1, seconds, &bytes);
-}
-
 /* What would be used without this row: products with operands in f16 stand in for the same ones
  * in f32. */
 static const KernelRow *rival_of(const GpuCaps *caps, const KernelRow *row, const void *push)
@@ -87,29 +81,33 @@ static const KernelRow *rival_of(const GpuCaps *caps, const KernelRow *row, cons
     return kernel_choose(family, NULL, caps, push);
 }
 
-static tmb_status race(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE])
+static tmb_status race(Gpu *gpu, const KernelRow *row, int *index, char line[PROBE_LINE])
 {
     MatmulPush push;
     double seconds, other;
+    int others_index;
     const KernelCase one = timed_case(row, &push);
     const KernelRow *rival = rival_of(gpu_caps(gpu), row, one.push);
     if (!rival)
         return fail(TMB_FAILED, "there is no other row to compare %s with", row->name);
-    TRY(time_case(gpu, row, &one, &seconds));
-    TRY(time_case(gpu, rival, &one, &other));
-    snprintf(line, PROBE_LINE, "right %.9g %.9g %s", seconds, other, rival->name);
+    TRY(tune_row(gpu, rival, &one, 0, &others_index, &other));
+    TRY(tune_row(gpu, row, &one, PROBE_TUNE_SECONDS, index, &seconds));
+    snprintf(line, PROBE_LINE, "right %.9g %.9g %d %s", seconds, other, *index, rival->name);
     return TMB_OK;
 }
 
 void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE])
 {
     Text problems = {0};
-    tmb_status status = check_cases(gpu, row, &problems);
+    int index = TUNE_DEFAULT;
+    tmb_status status = race(gpu, row, &index, line);
+    if (status == TMB_OK)
+        status = check_cases(gpu, row, NULL, &problems);
+    if (status == TMB_OK && !problems.bytes && index != TUNE_DEFAULT)
+        status = check_cases(gpu, row, &row->tunings[index], &problems);
     if (status == TMB_OK && problems.bytes) {
         const char *first = problems.data + strspn(problems.data, " ");
         snprintf(line, PROBE_LINE, "wrong %.*s", (int)strcspn(first, "\n"), first);
-    } else if (status == TMB_OK) {
-        status = race(gpu, row, line);
     }
     if (status != TMB_OK)
         snprintf(line, PROBE_LINE, "failed %s", tmb_last_error());
@@ -118,19 +116,23 @@ void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE])
 
 /* ---- the parent ------------------------------------------------------------ */
 
-static void raced(const char *row, const char *line, KernelPolicy *policy)
+static void raced(const char *name, const char *line, KernelPolicy *policy)
 {
+    const KernelRow *row = kernel_by_name(name);
     char rival[POLICY_NAME], why[POLICY_WHY];
     double seconds = 0, other = 0;
-    if (sscanf(line, "right %lf %lf %47s", &seconds, &other, rival) != 3 || !(seconds > 0) ||
-        !(other > 0)) {
-        policy_set_verdict(policy, row, FINDING_FAILED, "the process that tried it said nothing");
+    int index = TUNE_DEFAULT;
+    if (sscanf(line, "right %lf %lf %d %47s", &seconds, &other, &index, rival) != 4 ||
+        !(seconds > 0) || !(other > 0) || (index >= 0 && (!row || (uint32_t)index >= row->tuning_count))) {
+        policy_set_verdict(policy, name, FINDING_FAILED, "the process that tried it said nothing");
         return;
     }
     bool faster = seconds < PROBE_GAIN * other;
     snprintf(why, sizeof why, "right, %.3f ms against %.3f ms of %s", 1e3 * seconds, 1e3 * other,
              rival);
-    policy_set_verdict(policy, row, faster ? FINDING_FASTER : FINDING_SLOWER, why);
+    policy_set_verdict(policy, name, faster ? FINDING_FASTER : FINDING_SLOWER, why);
+    if (index >= 0)
+        policy_set_tuning(policy, name, &row->tunings[index]);
 }
 
 void probe_verdict(const char *row, int exit_code, const char *line, double seconds,
@@ -171,7 +173,8 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row)
     const char *why;
     size_t bytes;
     KernelTuning tuning;
-    return row->probe && !(row->needs & ~caps->bits) && kernel_spirv(row->name, &bytes, &why) &&
+    bool marked = row->probe || (row->tune && !(caps->bits & GPU_CAP_CPU) && caps->kind != GPU_CPU);
+    return marked && !(row->needs & ~caps->bits) && kernel_spirv(row->name, &bytes, &why) &&
            kernel_fit(caps, row, NULL, row->cases[0].push, &tuning);
 }
 
@@ -229,17 +232,20 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper, const char *version)
         if (!policy) {
             policy = MEM_NEW(KernelPolicy);
             path = policy_path(caps);
-            policy_load(path, made_by, policy);
+            policy_load(helper->again ? NULL : path, made_by, policy);
         }
         if (!helper->program || policy_verdict(policy, row->name))
             continue;
         probe_in_child(helper, row->name, policy);
         const KernelVerdict *verdict = policy_verdict(policy, row->name);
         grew = true;
-        if (verdict)
+        if (verdict && row->probe)
             log_info("kernel %s is %s: %s (%s)", row->name,
                      verdict->finding == FINDING_FASTER ? "used" : "not used",
                      finding_name(verdict->finding), verdict->why);
+        else if (verdict && verdict->finding > FINDING_SLOWER)
+            log_warning("kernel %s: its tunings could not be compared: %s (%s)", row->name,
+                        finding_name(verdict->finding), verdict->why);
     }
     if (grew)
         policy_save(path, policy);

@@ -2,14 +2,16 @@
 #define CHECK_PROBE_H
 /* Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
  * matrices). A child process tries each of them once per device, driver and version of Timbre; only
- * those that it found right and faster than the best other row are used. */
+ * those that it found right and faster than the best other row are used. The same child races the
+ * row's tunings, and those of the rows marked `tune` on a GPU. */
 
 #include "kernels/policy.h"
 
 enum { PROBE_LINE = 400 };
 
-/* In the child: is the row right for its cases, and is it faster than the best row that needs no
- * probe at a size that training has? The answer is one line for probe_verdict. */
+/* In the child: which tuning is the fastest at a size that training has, is the row right for its
+ * cases with that and without, and is it faster than the best row that needs no probe? The answer
+ * is one line for probe_verdict. */
 void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE]);
 
 /* In the parent: `program command ROW DEVICE CAPS` is run and must print that line. */
@@ -18,6 +20,7 @@ typedef struct ProbeHelper {
     const char *command;
     const char *device, *caps;   /* as in GpuParams, NULL becomes "" */
     double seconds;              /* a child that takes longer is ended */
+    bool again;                  /* what is remembered does not count */
 } ProbeHelper;
 
 /* What a child's end and line say about a row. */
@@ -26,7 +29,8 @@ void probe_verdict(const char *row, int exit_code, const char *line, double seco
 /* Tries one row in a child process. */
 void probe_in_child(const ProbeHelper *helper, const char *row, KernelPolicy *policy);
 
-/* Whether the row could run on this device, but for the verdict. */
+/* Whether there is something to find out about the row here: it could run, but for the verdict, and
+ * is marked. CPU drivers have rows of their own, so nothing is tuned there. */
 bool probe_applies(const GpuCaps *caps, const KernelRow *row);
 /* Loads what is known of this device from the cache folder, tries what is not, remembers it there
  * and gives the policy to the Gpu. `version` names this build; another one's file is not used.

@@ -44,6 +44,7 @@ typedef struct KernelRow {
     uint32_t subgroup_size;  /* subgroups must be of this size by nature; 0: any */
     uint32_t subgroup_spec;  /* 1 + the constant that is the subgroup size to compile with; 0: any */
     bool probe;              /* used only after a child process found it right and faster */
+    bool tune;               /* its tunings are raced at the first run on a GPU; probe implies it */
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];

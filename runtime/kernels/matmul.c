@@ -301,6 +301,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
     {                                                                                 \
         .name = "matmul_" #LAYOUT "_tile",                                            \
         .rank = 50,                                                                   \
+        .tune = true,                                                                 \
         .spec_count = TILE_SPECS,                                                     \
         .tuning = {{64, 64, 64, 16, 8, 8}},                                           \
         .specialise = tile_specialise, .adapt = tile_adapt,                                                \

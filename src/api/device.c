@@ -33,7 +33,7 @@ tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
     probe_device(device->gpu,
                  &(ProbeHelper){.program = params->helper, .command = "probe-kernel",
                                 .device = params->device, .caps = params->caps,
-                                .seconds = PROBE_SECONDS},
+                                .seconds = PROBE_SECONDS, .again = params->retune != 0},
                  version);
     *out = device;
     return TMB_OK;
@@ -61,7 +61,7 @@ const char *tmb_device_note(tmb_device *device, unsigned index)
     unsigned seen = 0;
     for (size_t i = 0; i < kernel_count(); i++) {
         const KernelRow *row = kernel_at(i);
-        if (!probe_applies(caps, row) || seen++ != index)
+        if (!row->probe || !probe_applies(caps, row) || seen++ != index)
             continue;
         const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
         snprintf(device->note, sizeof device->note, "%s %s: %s%s%s%s", row->name,

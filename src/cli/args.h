@@ -20,7 +20,7 @@ typedef struct CliArgs {
     /* global */
     const char *device, *caps;
     uint64_t vram;
-    bool json, quiet, profile, validate, help, version;
+    bool json, quiet, profile, validate, retune, help, version;
     /* train, fit */
     const char *output, *validation, *method, *schedule, *targets, *initial;
     double epochs, learning_rate, warmup, weight_decay, clip, alpha, minutes;

@@ -38,6 +38,7 @@ const CliOption cli_options[] = {
     {"--json", NULL, CLI_FLAG, FIELD(json), CMD_GLOBAL, 0, 0, "machine-readable output"},
     {"--quiet", NULL, CLI_FLAG, FIELD(quiet), CMD_GLOBAL, 0, 0, "no progress, only results and errors"},
     {"--profile", NULL, CLI_FLAG, FIELD(profile), CMD_GLOBAL, 0, 0, "time per kernel at the end"},
+    {"--retune", NULL, CLI_FLAG, FIELD(retune), CMD_GLOBAL, 0, 0, "try kernels and tile sizes on this device again"},
     {"--validate", NULL, CLI_FLAG, FIELD(validate), CMD_GLOBAL, 0, 0, "run under the Vulkan validation layer"},
     {"--help", NULL, CLI_FLAG, FIELD(help), CMD_GLOBAL, 0, 0, "help for the command"},
     {"--version", NULL, CLI_FLAG, FIELD(version), CMD_GLOBAL, 0, 0, "version, commit, kernels not built"},

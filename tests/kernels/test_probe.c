@@ -42,9 +42,11 @@ static int child(const char *mode)
     while (!strcmp(mode, "hang"))
         os_sleep(0.1);
     if (!strcmp(mode, "faster"))
-        puts("right 0.001 0.004 matmul_nt_tile");
+        puts("right 0.001 0.004 3 matmul_nt_tile");
     if (!strcmp(mode, "slower"))
-        puts("right 0.004 0.001 matmul_nt_tile");
+        puts("right 0.004 0.001 -1 matmul_nt_tile");
+    if (!strcmp(mode, "lie"))
+        puts("right 0.001 0.004 99 matmul_nt_tile");
     if (!strcmp(mode, "fail"))
         puts("failed compiling a kernel: no");
     return 0;   /* "mute" says nothing */
@@ -66,6 +68,7 @@ static void every_end_has_its_finding(Test *test, const char *program)
         {"faster", FINDING_FASTER, 20},  {"slower", FINDING_SLOWER, 20},
         {"crash", FINDING_CRASHED, 20},  {"hang", FINDING_TIMED_OUT, 0.5},
         {"fail", FINDING_FAILED, 20},    {"mute", FINDING_FAILED, 20},
+        {"lie", FINDING_FAILED, 20},     /* a tuning that there is not */
     };
     const KernelRow *row = kernel_by_name("matmul_nt_coopmat");
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
@@ -76,6 +79,10 @@ static void every_end_has_its_finding(Test *test, const char *program)
         CHECK_STRING(test, finding_name(ends[i].finding), finding_name(verdict->finding));
         CHECK(test, verdict->why[0]);
         CHECK(test, kernel_trusted(&caps, row) == (ends[i].finding == FINDING_FASTER));
+        /* the fastest tuning comes with the verdict */
+        const KernelTuning *tuning = policy_tuning(&policy, row->name);
+        CHECK(test, ends[i].finding == FINDING_FASTER
+                        ? tuning && !memcmp(tuning, &row->tunings[3], sizeof *tuning) : !tuning);
     }
     KernelPolicy policy = {0};
     const KernelVerdict *verdict = tried("/nonexistent/timbre", "right", 20, &policy);
