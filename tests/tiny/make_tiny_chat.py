@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/cli/golden/tiny-chat.gguf: a random two-layer Llama with a byte-level tokenizer
+"""Makes tests/tiny/tiny-chat.gguf: a random two-layer Llama with a byte-level tokenizer
 and a ChatML template, small enough for tests that run the whole program. Needs gguf, numpy.
 
     make_tiny_chat.py OUTPUT.gguf"""
