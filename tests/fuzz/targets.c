@@ -298,6 +298,46 @@ static bool read_examples(Test *test, const char *path, const Bytes *bytes)
     return taken;
 }
 
+/* ---- chat templates ----------------------------------------------------- */
+
+static const char template[] =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+static char *prepare_template(const char *model)
+{
+    static const char path[] = "fuzz files/template.jinja";
+    return prepare_folder(model) && !os_write_file(path, template, sizeof template - 1)
+               ? mem_string(path) : NULL;
+}
+
+/* A template that is taken renders every message, and the reply is what is supervised. */
+static bool read_template(Test *test, const char *path, const Bytes *bytes)
+{
+    static const Message messages[] = {{"user", "Q?"}, {"assistant", "Onward!"}};
+    ChatTemplate *chat;
+    Rendering rendering = {0};
+    Text learned = {0}, whole = {0};
+    char *source = mem_string_n((const char *)bytes->data, bytes->count);
+    bool taken = chat_template_parse(source, "<s>", "</s>", &chat) == TMB_OK;
+    (void)path;
+    if (taken && chat_template_render(chat, messages, 2, false, &rendering) == TMB_OK) {
+        for (size_t i = 0; i < rendering.count; i++)
+            if (rendering.runs[i].supervised)
+                text_append(&learned, rendering.runs[i].text, rendering.runs[i].bytes);
+        rendering_text(&rendering, &whole);
+        CHECK(test, whole.data && strstr(whole.data, "Q?"));
+        CHECK(test, learned.data && strstr(learned.data, "Onward!") && !strstr(learned.data, "Q?"));
+    }
+    rendering_finish(&rendering);
+    text_finish(&learned);
+    text_finish(&whole);
+    chat_template_destroy(&chat);
+    free(source);
+    return taken;
+}
+
 /* ---- a run's own files -------------------------------------------------- */
 
 static tmb_status give(void *user, size_t index, uint64_t offset, void *to, uint64_t bytes)
@@ -465,6 +505,13 @@ static const char *const json_words[] = {
     "\xef\xbb\xbf", "\xf0\x9f", NULL,
 };
 
+static const char *const template_words[] = {
+    "{%", "%}", "{{", "}}", "{#", "#}", "{%-", "-%}", "'", "\"", "\\", "<|im_start|>", "<|im_end|>",
+    "[INST]", "[/INST]", "<|start_header_id|>", "<|eot_id|>", "message['content']", "message['role']",
+    "| trim", " if ", " else ", "{% for message in messages %}", "{% endfor %}", "bos_token",
+    "eos_token", "add_generation_prompt", "raise_exception('no')", NULL,
+};
+
 const Target fuzz_targets[] = {
     {"gguf", prepare_model, read_gguf, 8192, gguf_words, NULL, gguf_spots},
     {"model", prepare_model, read_model, 8192, gguf_words, NULL, gguf_spots},
@@ -473,6 +520,7 @@ const Target fuzz_targets[] = {
     {"peft-tensors", prepare_peft_tensors, read_adapter, 1600, json_words, NULL, json_spots},
     {"safetensors", prepare_peft_tensors, read_safetensors, 1600, json_words, NULL, json_spots},
     {"examples", prepare_examples, read_examples, 0, json_words, NULL, json_spots},
+    {"template", prepare_template, read_template, 0, template_words, NULL, NULL},
     {"checkpoint", prepare_checkpoint, read_checkpoint, 0, NULL, NULL, NULL},
     {"forged", prepare_checkpoint, read_forged, 700, NULL, forge, NULL},
     {"run-config", prepare_run_config, read_run_config, 0, json_words, NULL, json_spots},
