@@ -1,11 +1,12 @@
 /* SPIR-V as in the Khronos SPIR-V specification 1.5; opcodes and enumerants by number. */
 #include "check/reflect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_IMAGE = 25, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
+    OP_NAME = 5, OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_IMAGE = 25, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
     OP_CONSTANT = 43, OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT = 50,
     OP_SPEC_CONSTANT_COMPOSITE = 51, OP_VARIABLE = 59, OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72, OP_EXECUTION_MODE_ID = 331,
@@ -26,6 +27,7 @@ typedef struct Id {
     uint32_t spec_id, set, binding, built_in;
     uint32_t value;                         /* constants; the format of images */
     uint32_t part[3];                       /* composites */
+    const char *name;                       /* in the words, or NULL */
     uint32_t members, struct_bytes;
     uint32_t non_writable, non_readable;    /* members so decorated, or all (NO_ID) */
 } Id;
@@ -131,7 +133,9 @@ static bool module_read(const uint32_t *words, size_t bytes, Module *module)
         uint32_t count = word[0] >> 16, opcode = word[0] & 0xffff;
         if (!count || at + count > total)
             return false;
-        if (opcode == OP_DECORATE)
+        if (opcode == OP_NAME)
+            module->ids[word[1]].name = (const char *)(word + 2);
+        else if (opcode == OP_DECORATE)
             decorate(&module->ids[word[1]], word, count);
         else if (opcode == OP_MEMBER_DECORATE)
             decorate_member(&module->ids[word[1]], word, count);
@@ -292,4 +296,31 @@ unsigned reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes
     }
     free(module.ids);
     return found;
+}
+
+/* Where one part of the workgroup's size comes from. */
+static void find_part(const Module *module, uint32_t id, uint32_t part, ReflectLayout *out)
+{
+    out->local_size[part] = module->ids[id].value;
+    out->local_spec[part] = module->ids[id].spec_id;
+}
+
+void reflect_layout(const uint32_t *words, size_t bytes, ReflectLayout *out)
+{
+    Module module = {.local_size = {1, 1, 1}};
+    *out = (ReflectLayout){.local_spec = {NO_ID, NO_ID, NO_ID}};
+    bool readable = module_read(words, bytes, &module);
+    for (uint32_t i = 0; i < 3; i++) {
+        out->local_size[i] = module.local_size[i];
+        if (readable && module.has_local_size_id)
+            find_part(&module, module.local_size_id[i], i, out);
+    }
+    for (uint32_t id = 0; readable && id < module.id_count; id++) {
+        const Id *known = &module.ids[id];
+        for (uint32_t i = 0; i < 3 && known->built_in == BUILT_IN_WORKGROUP_SIZE; i++)
+            find_part(&module, known->part[i], i, out);
+        if (known->spec_id < GPU_MAX_SPEC && known->name)
+            snprintf(out->name[known->spec_id], sizeof out->name[0], "%s", known->name);
+    }
+    free(module.ids);
 }

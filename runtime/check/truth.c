@@ -1,5 +1,6 @@
 #include "check/truth.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,14 @@ static uint64_t stream_of(uint64_t seed, const KernelRow *row, const KernelCase 
     return hash;
 }
 
-static void draw(const KernelRow *row, const KernelCase *one, unsigned index, double *values,
+/* True when the case left this binding to us, so that it may hold any values. */
+static bool draw(const KernelRow *row, const KernelCase *one, unsigned index, double *values,
                  uint64_t count, uint64_t seed)
 {
     Dtype dtype = row->bind[index].dtype;
     uint64_t stream = stream_of(seed, row, one, index);
-    if (!one->input || !one->input(one->push, index, values, count, stream)) {
+    bool ours = !one->input || !one->input(one->push, index, values, count, stream);
+    if (ours) {
         Rng rng;
         rng_init(&rng, stream);
         for (uint64_t i = 0; i < count; i++)
@@ -91,6 +94,7 @@ static void draw(const KernelRow *row, const KernelCase *one, unsigned index, do
     }
     for (uint64_t i = 0; i < count; i++)
         values[i] = truth_narrowed(dtype, values[i]);
+    return ours && is_float(dtype);
 }
 
 static void set_nan(double *values, uint64_t count)
@@ -137,7 +141,7 @@ tmb_status truth_inputs(const KernelRow *row, const KernelCase *one, uint64_t se
         if (bind->access == GPU_WRITE)
             set_nan(bind->want, bind->elements);
         else
-            draw(row, one, i, bind->want, bind->elements, seed);
+            (void)draw(row, one, i, bind->want, bind->elements, seed);
         fill_before(bind, bind->want);
         free(bind->want);
         bind->want = NULL;
@@ -187,15 +191,54 @@ static double scale_of(const TruthBind *bind)
     return count ? sqrt(sum / (double)count) : 0;
 }
 
-static void prepare(const KernelRow *row, const KernelCase *one, uint64_t seed, Truth *truth)
+/* One value of an extreme range in place of a normal one. */
+static double extreme(TruthRange range, double normal, uint64_t index, int exponent)
+{
+    if (range == TRUTH_LARGE)
+        return ldexp(normal, exponent);
+    if (range == TRUTH_ZERO)
+        return index % 2 ? -0.0 : 0.0;
+    /* in this order: -0, normal numbers at the lower end, denormals */
+    return index % 3 ? ldexp(normal, index % 3 == 1 ? -124 : -140) : -0.0;
+}
+
+/* How a truth is drawn beyond the ordinary. */
+typedef struct Drawing {
+    TruthInputs inputs;
+    int exponent;            /* of TRUTH_LARGE */
+    bool moves;              /* nothing is computed, so any bits must come through */
+    bool flush, any;         /* denormals become zeros; out: some binding was ours to draw */
+} Drawing;
+
+static void reshape(Drawing *drawing, Dtype dtype, uint32_t bind, double *values, uint64_t count)
+{
+    const TruthInputs *inputs = &drawing->inputs;
+    if (inputs->range == TRUTH_ORDINARY || (inputs->range == TRUTH_LARGE && inputs->bind != bind))
+        return;
+    drawing->any = true;
+    if (drawing->moves && inputs->range == TRUTH_LARGE) {
+        const double most[] = {FLT_MAX, -INFINITY, -FLT_MAX, INFINITY};
+        for (uint64_t i = 0; i < count; i++)
+            values[i] = truth_narrowed(dtype, most[i % COUNT_OF(most)]);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        double value = extreme(inputs->range, values[i], i, drawing->exponent);
+        value = truth_narrowed(dtype, value);
+        values[i] = drawing->flush && fabs(value) < FLT_MIN ? 0 : value;
+    }
+}
+
+static void prepare(const KernelRow *row, const KernelCase *one, uint64_t seed, Drawing *drawing,
+                    Truth *truth)
 {
     bool adds = false;
     for (uint32_t i = 0; i < truth->count; i++) {
         TruthBind *bind = &truth->bind[i];
         if (bind->access == GPU_WRITE)
             set_nan(bind->want, bind->elements);
-        else
-            draw(row, one, i, bind->want, bind->elements, seed);
+        else if (draw(row, one, i, bind->want, bind->elements, seed))
+            reshape(drawing, bind->dtype, i, bind->want, bind->elements);
         adds |= bind->access == GPU_ADD && is_float(bind->dtype);
         fill_before(bind, bind->want);
     }
@@ -213,7 +256,8 @@ static void prepare(const KernelRow *row, const KernelCase *one, uint64_t seed, 
         run_reference(row, one, truth);
 }
 
-tmb_status truth_create(const KernelRow *row, const KernelCase *one, uint64_t seed, Truth *out)
+static tmb_status create(const KernelRow *row, const KernelCase *one, uint64_t seed,
+                         Drawing *drawing, Truth *out)
 {
     *out = (Truth){0};
     tmb_status status = allocate(row, one, out);
@@ -221,10 +265,79 @@ tmb_status truth_create(const KernelRow *row, const KernelCase *one, uint64_t se
         truth_finish(out);
         return status;
     }
-    prepare(row, one, seed, out);
+    prepare(row, one, seed, drawing, out);
     for (uint32_t i = 0; i < out->count; i++)
         out->bind[i].scale = scale_of(&out->bind[i]);
     return TMB_OK;
+}
+
+tmb_status truth_create(const KernelRow *row, const KernelCase *one, uint64_t seed, Truth *out)
+{
+    return create(row, one, seed, &(Drawing){.any = false}, out);
+}
+
+/* Far enough below the largest number that sums of many such terms stay finite, too. */
+static bool within_range(const Truth *truth)
+{
+    const double largest_f32 = ldexp(1, 108), largest_f16 = 60000;
+    for (uint32_t i = 0; i < truth->count; i++) {
+        const TruthBind *bind = &truth->bind[i];
+        double most = bind->dtype == DTYPE_F16 ? largest_f16 : largest_f32;
+        for (uint64_t k = 0; bind->access != GPU_READ && is_float(bind->dtype) && k < bind->elements;
+             k++)
+            if (fabs(bind->want[k]) > most)
+                return false;
+    }
+    return true;
+}
+
+static tmb_status create_large(const KernelRow *row, const KernelCase *one, uint64_t seed,
+                               Drawing *drawing, Truth *out)
+{
+    static const int exponents[] = {100, 60, 40, 24, 12, 6};
+    const float most = row->bind[drawing->inputs.bind].largest;
+    *out = (Truth){0};
+    for (size_t i = 0; i < COUNT_OF(exponents); i++) {
+        drawing->exponent = exponents[i];
+        if (most > 0 && ldexp(1, exponents[i]) > most)
+            continue;
+        TRY(create(row, one, seed, drawing, out));
+        if (drawing->any && (drawing->moves || within_range(out))) {
+            /* an exponential may stop at the smallest number instead of zero: times large ones */
+            for (uint32_t b = 0; b < out->count; b++)
+                out->bind[b].scale = fmax(out->bind[b].scale, 1);
+            return TMB_OK;
+        }
+        truth_finish(out);
+        if (!drawing->any)
+            break;
+    }
+    return TMB_OK;
+}
+
+tmb_status truth_create_extreme(const KernelRow *row, const KernelCase *one, uint64_t seed,
+                                TruthInputs inputs, Truth *out)
+{
+    Drawing drawing = {.inputs = inputs, .moves = row->tolerance == 0};
+    if (inputs.range == TRUTH_LARGE)
+        return create_large(row, one, seed, &drawing, out);
+    TRY(create(row, one, seed, &drawing, out));
+    if (!drawing.any)
+        truth_finish(out);
+    if (!drawing.any || inputs.range != TRUTH_TINY)
+        return TMB_OK;
+    Truth flushed;
+    drawing.flush = true;
+    tmb_status status = create(row, one, seed, &drawing, &flushed);
+    for (uint32_t i = 0; i < out->count && status == TMB_OK; i++) {
+        out->bind[i].flushed = flushed.bind[i].want;
+        flushed.bind[i].want = NULL;
+    }
+    if (status == TMB_OK)
+        truth_finish(&flushed);
+    else
+        truth_finish(out);
+    return status;
 }
 
 void truth_finish(Truth *truth)
@@ -232,6 +345,7 @@ void truth_finish(Truth *truth)
     for (uint32_t i = 0; i < truth->count; i++) {
         free(truth->bind[i].before);
         free(truth->bind[i].want);
+        free(truth->bind[i].flushed);
     }
     *truth = (Truth){0};
 }

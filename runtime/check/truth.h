@@ -12,6 +12,7 @@ typedef struct TruthBind {
     GpuAccess access;
     unsigned char *before;   /* device bytes at the start: inputs, earlier values, or poison */
     double *want;            /* [elements] afterwards; NaN where nothing may be written */
+    double *flushed;         /* [elements] the same had denormal inputs been zeros, or NULL */
     double scale;            /* root mean square of the finite results */
 } TruthBind;
 
@@ -20,9 +21,27 @@ typedef struct Truth {
     uint32_t count;
 } Truth;
 
+/* What floats the inputs hold that a case does not draw itself. Drivers may take denormals
+ * for zeros, so both are accepted (`flushed`). */
+typedef enum TruthRange {
+    TRUTH_ORDINARY,          /* standard normals */
+    TRUTH_ZERO,
+    TRUTH_TINY,              /* zeros of both signs, denormals, the smallest normals */
+    TRUTH_LARGE,             /* one binding as large as the results and f32 sums allow */
+} TruthRange;
+
+typedef struct TruthInputs {
+    TruthRange range;
+    uint32_t bind;           /* of TRUTH_LARGE */
+} TruthInputs;
+
 /* TMB_OUT_OF_HOST when the case is too big for main memory. */
 TMB_MUST_USE tmb_status truth_create(const KernelRow *row, const KernelCase *one, uint64_t seed,
                                      Truth *out);
+/* The same with inputs from another range; out->count is 0 when the case has none that
+ * could be (it draws its inputs itself, or results would not fit their type). */
+TMB_MUST_USE tmb_status truth_create_extreme(const KernelRow *row, const KernelCase *one,
+                                             uint64_t seed, TruthInputs inputs, Truth *out);
 /* Inputs only, for measuring: `want` stays NULL. */
 TMB_MUST_USE tmb_status truth_inputs(const KernelRow *row, const KernelCase *one, uint64_t seed,
                                      Truth *out);

@@ -334,6 +334,8 @@ SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
 SHAPE(wide_long, 1024, 1, 1, 256, 0.0625f, 0);   /* loops that must be unrolled on llvmpipe */
 SHAPE(llama3, 100, 8, 2, 128, 0.0883883f, 0);
 SHAPE(eighty, 70, 2, 2, 80, 0.1118034f, 1);
+SHAPE(folded, 1, 65600, 65600, 4, 0.5f, 0);      /* beyond 65,535 groups */
+SHAPE(folded_long, 64, 33000, 33000, 4, 0.5f, 0);
 SHAPE(stories260k, 512, 8, 4, 8, 0.3535534f, 0);
 SHAPE(smollm2, 512, 9, 3, 64, 0.125f, 0);
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
@@ -348,11 +350,13 @@ static const KernelCase fwd_cases[] = {
     {"head 128", &llama3, packed_fwd_input},
     {"decode", &decode, cache_fwd_input}, {"prefill", &prefill, cache_fwd_input},
     {"stories260k", &stories260k, packed_fwd_input}, {"smollm2", &smollm2, packed_fwd_input},
-    {"smollm2 whole", &smollm2, whole_fwd_input},
+    {"smollm2 whole", &smollm2, whole_fwd_input}, {"folded", &folded, packed_fwd_input},
+    {"folded long", &folded_long, packed_fwd_input},
 };
 static const KernelCase bwd_d_cases[] = {
     {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL}, {"head 256", &wide, NULL},
     {"stories260k", &stories260k, NULL}, {"smollm2", &smollm2, NULL},
+    {"folded", &folded, NULL},
 };
 static const KernelCase bwd_q_cases[] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
@@ -361,6 +365,7 @@ static const KernelCase bwd_q_cases[] = {
     {"head 80", &eighty, packed_q_input},
     {"head 128", &llama3, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
     {"smollm2", &smollm2, packed_q_input}, {"smollm2 whole", &smollm2, whole_q_input},
+    {"folded", &folded, packed_q_input},
 };
 static const KernelCase bwd_kv_cases[] = {
     {"smallest", &smallest, packed_kv_input}, {"ragged", &ragged, packed_kv_input},
@@ -369,6 +374,7 @@ static const KernelCase bwd_kv_cases[] = {
     {"head 80", &eighty, packed_kv_input},
     {"head 128", &llama3, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
     {"smollm2", &smollm2, packed_kv_input}, {"smollm2 whole", &smollm2, whole_kv_input},
+    {"folded", &folded, packed_kv_input},
 };
 
 /* ---- rows ---------------------------------------------------------------- */
@@ -378,8 +384,11 @@ static const KernelCase bwd_kv_cases[] = {
     .extent = kind##_extent, .flops = kind##_flops,                                           \
     .reference = attention_##kind##_reference, .cases = kind##_cases,                         \
     .case_count = COUNT_OF(kind##_cases)
+/* scores below -1e30 stand for no score */
+#define SCORED 0x1p60f
 #define FWD_BIND                                                                              \
-    {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
+    {{"q", GPU_READ, DTYPE_F32, SCORED}, {"k", GPU_READ, DTYPE_F32, SCORED},                  \
+     {"v", GPU_READ, DTYPE_F32},                                                              \
      {"span", GPU_READ, DTYPE_U32}, {"o", GPU_WRITE, DTYPE_F32}, {"lse", GPU_WRITE, DTYPE_F32}}
 #define BWD_D_BIND                                                                            \
     {{"o", GPU_READ, DTYPE_F32}, {"do", GPU_READ, DTYPE_F32}, {"d", GPU_WRITE, DTYPE_F32}}
@@ -394,7 +403,8 @@ static const KernelCase bwd_kv_cases[] = {
      {"dv", GPU_ADD, DTYPE_F32}}
 static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}};
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
-static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1, 64}}, {{8, 64}}, {{32, 64}}, {{64, 64}}};
 #define PER_ROW .suits = attention_suits, .specialise = per_row_specialise, \
                 .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
                 .tuning_count = COUNT_OF(tunings)
@@ -405,7 +415,7 @@ static const KernelTuning tunings[] = {{{8, 64}}, {{32, 64}}, {{64, 64}}};
 #define TILE_OF_8 .tuning = {{8, 64}}
 
 /* spec: rows and columns of a tile in eighths around the head size; all follow from it */
-#define TILE .rank = 10, .spec_count = 3, .tuning = {{2, 64, 2}}
+#define TILE .slow_on_cpu = true, .rank = 10, .spec_count = 3, .tuning = {{2, 64, 2}}
 
 /* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
  * root mean square where shares cancel. */
@@ -425,7 +435,8 @@ const KernelRow rows_attention[] = {
         .specialise = fwd_tile_specialise, .grid = query_group_grid, .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_fwd_row", fwd), .bind = FWD_BIND, .rank = 10, .suits = few_rows,
+        FAMILY("attention_fwd_row", fwd), .bind = FWD_BIND, .rank = 10, .slow_on_cpu = true,
+        .suits = few_rows,
         .specialise = per_row_specialise, .spec_count = 2, .tuning = {{64, 64}},
         .tunings = row_tunings, .tuning_count = COUNT_OF(row_tunings), .grid = row_grid,
         .tolerance = 5e-6,

@@ -116,11 +116,15 @@ static void swiglu_bwd_reference(const void *push, double *const bind[])
     }
 }
 
+/* With one invocation of four values a group: more than 65,535 groups. */
+enum { FOLDED = 4 * 65600 };
+
 static const KernelCase add_cases[] = {
     {.name = "smallest", .push = &(const AddPush){.count = 1}},
     {.name = "ragged", .push = &(const AddPush){.count = 917}},
     {.name = "accumulate", .push = &(const AddPush){.count = 919, .accumulate = 1}},
     {.name = "accumulate fours", .push = &(const AddPush){.count = 920, .accumulate = 1}},
+    {.name = "folded", .push = &(const AddPush){.count = FOLDED}},
     {.name = "smollm2", .push = &(const AddPush){.count = 512 * 576}},
 };
 
@@ -129,26 +133,21 @@ static const KernelCase scale_cases[] = {
     {.name = "ragged", .push = &(const ScalePush){.count = 917, .factor = -0.3f}},
     {.name = "accumulate",
      .push = &(const ScalePush){.count = 919, .factor = 1.7f, .accumulate = 1}},
+    {.name = "folded", .push = &(const ScalePush){.count = FOLDED, .factor = 3}},
     {.name = "smollm2", .push = &(const ScalePush){.count = 512 * 576, .factor = 0.125f}},
 };
 
 static const KernelCase copy_cases[] = {
     {.name = "smallest", .push = &(const CopyPush){.count = 1}},
     {.name = "ragged", .push = &(const CopyPush){.count = 917}},
+    {.name = "folded", .push = &(const CopyPush){.count = FOLDED}},
     {.name = "smollm2", .push = &(const CopyPush){.count = 512 * 576}},
-};
-
-/* With 64 invocations of four values a group: more than 65,535 groups. */
-static const KernelCase copy_folded_cases[] = {
-    {.name = "smallest", .push = &(const CopyPush){.count = 1}},
-    {.name = "ragged", .push = &(const CopyPush){.count = 917}},
-    {.name = "smollm2", .push = &(const CopyPush){.count = 512 * 576}},
-    {.name = "folded", .push = &(const CopyPush){.count = 256 * 65536 + 3}},
 };
 
 static const KernelCase swiglu_fwd_cases[] = {
     {.name = "smallest", .push = &(const SwigluPush){.count = 1}},
     {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
+    {.name = "folded", .push = &(const SwigluPush){.count = FOLDED}},
     {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
 };
 
@@ -157,10 +156,12 @@ static const KernelCase swiglu_bwd_cases[] = {
     {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
     {.name = "accumulate", .push = &(const SwigluPush){.count = 919, .accumulate = 1}},
     {.name = "accumulate fours", .push = &(const SwigluPush){.count = 920, .accumulate = 1}},
+    {.name = "folded", .push = &(const SwigluPush){.count = FOLDED}},
     {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define ELEMENTWISE                                                        \
     .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                 \
     .tuning_count = COUNT_OF(tunings), .extent = elementwise_extent,       \
@@ -201,7 +202,7 @@ const KernelRow rows_elementwise[] = {
         .name = "copy", .family = "copy", .push_bytes = sizeof(CopyPush),
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
         ELEMENTWISE, .flops = no_flops, .reference = copy_reference,
-        CASES(copy_folded_cases), .tolerance = 0,
+        CASES(copy_cases), .tolerance = 0,
     },
     {
         .name = "cast_f16", .family = "cast_f16", .push_bytes = sizeof(CopyPush),

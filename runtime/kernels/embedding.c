@@ -66,6 +66,7 @@ static const EmbeddingPush block = {.rows = 1, .cols = 256, .vocab = 1, .count =
 static const EmbeddingPush split = {.rows = 40, .cols = 256, .vocab = 50, .first = 13,
                                     .count = 21};
 static const EmbeddingPush smollm2 = {.rows = 512, .cols = 576, .vocab = 4096, .count = 4096};
+static const EmbeddingPush folded = {.rows = 65600, .cols = 9, .vocab = 100, .count = 100};
 static const EmbeddingPush llama3 = {.rows = 64, .cols = 4096, .vocab = 1000, .count = 1000};
 
 /* extent, reference and input of one table type, as functions of the push alone */
@@ -89,7 +90,8 @@ static const EmbeddingPush llama3 = {.rows = 64, .cols = 4096, .vocab = 1000, .c
     TYPE_FUNCTIONS(type, dtype)                                                            \
     static const KernelCase cases_##type[] = {                                             \
         {"smallest", &smallest, input_##type}, {"ragged", &ragged, input_##type},          \
-        {"split", &split, input_##type}, {"smollm2", &smollm2, input_##type}};
+        {"split", &split, input_##type}, {"folded", &folded, input_##type},                \
+        {"smollm2", &smollm2, input_##type}};
 #define BLOCK_TYPE(type, dtype, values)                                                    \
     TYPE_FUNCTIONS(type, dtype)                                                            \
     static const KernelCase cases_##type[] = {{"block", &block, input_##type},             \
@@ -168,11 +170,14 @@ static const KernelCase embedding_bwd_cases[] = {
      embedding_bwd_input},
     {"split", &(const EmbeddingBwdPush){.rows = 37, .cols = 64, .unique = 20, .first = 8,
                                         .count = 21}, embedding_bwd_input},
+    {"folded", &(const EmbeddingBwdPush){.rows = 1500, .cols = 65, .unique = 1024, .count = 1500},
+     embedding_bwd_input},
     {"smollm2", &(const EmbeddingBwdPush){.rows = 512, .cols = 576, .unique = 200,
                                           .count = 4096}, embedding_bwd_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define EMBEDDING                                                                          \
     .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
 #define EMBEDDING_FWD(type, table_dtype)                                                   \

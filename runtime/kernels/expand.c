@@ -11,6 +11,9 @@ static uint64_t source_elements(const ExpandPush *p, Dtype dtype)
     return dtype_info(dtype)->block == 1 ? values : (dtype_bytes(dtype, values) + 3) / 4;
 }
 
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+
 static void expand_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const ExpandPush *p = push;
@@ -34,6 +37,7 @@ static void expand(Dtype dtype, const void *push, double *const bind[])
 static const KernelCase plain_cases[] = {
     {.name = "smallest", .push = &(const ExpandPush){.first = 0, .count = 1}},
     {.name = "ragged", .push = &(const ExpandPush){.first = 33, .count = 3001}},
+    {.name = "folded", .push = &(const ExpandPush){.count = 32 * 65600 + 7}},
     {.name = "smollm2", .push = &(const ExpandPush){.first = 576, .count = 576 * 192}},
 };
 
@@ -86,7 +90,7 @@ EXPAND_PLAIN(BF16, bf16)
         .push_bytes = sizeof(ExpandPush),                                             \
         .bind = {{"source", GPU_READ, DTYPE_##TYPE}, {"y", GPU_WRITE, DTYPE_F32}},    \
         .spec_count = 1,                                                              \
-        .tuning = {{64}},                                                             \
+        .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),      \
         .extent = LOWER##_extent,                                                     \
         .grid = expand_grid,                                                          \
         .flops = expand_flops,                                                        \

@@ -11,6 +11,8 @@ typedef struct KernelBind {
     const char *name;      /* as in the shader */
     GpuAccess access;
     Dtype dtype;           /* quantised types: raw 32-bit words are bound (see below) */
+    float largest;         /* f32 overflows on the way with inputs beyond this; 0: only where
+                            * the results do. A fact about the formula, not about the shader */
 } KernelBind;
 
 /* How double-precision references see memory: one double per element of the
@@ -46,6 +48,8 @@ typedef struct KernelRow {
     bool probe;              /* used only after a child process found it right and faster */
     bool tune;               /* its tunings are raced at the first run on a GPU; probe implies it */
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
+    bool slow_on_cpu;        /* shared-memory tiles: tens of thousands of groups take a CPU
+                              * driver minutes, so only a --case by name runs them there */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];
     uint32_t spec_count;

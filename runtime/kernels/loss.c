@@ -94,20 +94,25 @@ static const CrossEntropyPush stories260k = {.rows = 512, .vocab = 512, .scale =
 static const CrossEntropyPush smollm2 = {.rows = 32, .vocab = 49152, .first = 64,
                                          .scale = 1.f / 256};
 static const CrossEntropyPush qwen = {.rows = 3, .vocab = 151936, .scale = 1};
+static const CrossEntropyPush folded_fours = {.rows = 70001, .vocab = 8, .scale = 1};
 static const CrossEntropyPush folded = {.rows = 70001, .vocab = 5, .scale = 1};
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, fwd_input}, {"ragged", &ragged, fwd_input},
     {"stories260k", &stories260k, fwd_input}, {"smollm2", &smollm2, fwd_input},
     {"vocab 151936", &qwen, fwd_input}, {"folded", &folded, fwd_input},
+    {"folded fours", &folded_fours, fwd_input},
 };
 static const KernelCase bwd_cases[] = {
     {"smallest", &smallest, bwd_input}, {"ragged", &ragged, bwd_input},
     {"stories260k", &stories260k, bwd_input}, {"smollm2", &smollm2, bwd_input},
-    {"vocab 151936", &qwen, bwd_input},
+    {"vocab 151936", &qwen, bwd_input}, {"folded", &folded, bwd_input},
+    {"folded fours", &folded_fours, bwd_input},
 };
 
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CROSS_ENTROPY                                                                    \
     .push_bytes = sizeof(CrossEntropyPush), .spec_count = 1,                             \
     .extent = cross_entropy_extent, .flops = cross_entropy_flops
@@ -133,11 +138,13 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP,                   \
               .subgroup_size = 8, .tuning = {{8}}, .suits = in_vectors
 
+#define ITEMS .tuning = {{64}}, .tunings = item_tunings, .tuning_count = COUNT_OF(item_tunings)
+
 const KernelRow rows_loss[] = {
     {.name = "cross_entropy_fwd", FWD, ANY},
     {.name = "cross_entropy_fwd_vectors", FWD, VECTORS},
     {.name = "cross_entropy_fwd_texel", FWD, TEXEL, .texels = 1 << 0},
-    {.name = "cross_entropy_bwd", BWD, ANY},
-    {.name = "cross_entropy_bwd_vectors", BWD, VECTORS},
+    {.name = "cross_entropy_bwd", BWD, .rank = 20, ITEMS},
+    {.name = "cross_entropy_bwd_vectors", BWD, .rank = 10, .suits = in_vectors, ITEMS},
 };
 const size_t rows_loss_count = COUNT_OF(rows_loss);

@@ -113,6 +113,9 @@ const KernelCase matmul_nt_cases[MATMUL_NT_CASES] = {
     {.name = "lora-a", .push = DENSE(512, 16, 576, 576, 576)},
     {.name = "lora-b", .push = ADDED(512, 576, 16, 16, 16)},
     {.name = "head", .push = DENSE(3, 4099, 576, 576, 576)},
+    {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 1, 1)},
+    {.name = "folded across", .push = DENSE(4, 32 * 65600, 4, 4, 4)},
+    {.name = "folded down", .push = DENSE(32 * 65600, 4, 4, 4, 4)},
 };
 const KernelCase matmul_nn_cases[MATMUL_NN_CASES] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
@@ -132,6 +135,9 @@ const KernelCase matmul_nn_cases[MATMUL_NN_CASES] = {
     {.name = "head", .push = ADDED(32, 576, 4099, 4099, 576)},
     /* sums over a vocabulary: beyond llvmpipe's 65,535 iterations where loops are not unrolled */
     {.name = "vocabulary", .push = DENSE(6, 24, 24000, 24000, 24)},
+    {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 1, 64 * 65600)},
+    {.name = "folded across", .push = DENSE(4, 32 * 65600, 4, 4, 32 * 65600)},
+    {.name = "folded down", .push = DENSE(32 * 65600, 4, 4, 4, 4)},
 };
 const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1, 1)},
@@ -146,6 +152,9 @@ const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
     {.name = "weight", .push = ADDED(192, 576, 512, 192, 576)},
     {.name = "lora-a", .push = ADDED(16, 576, 512, 16, 576)},
     {.name = "lora-b", .push = ADDED(1536, 16, 512, 1536, 16)},
+    {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 1, 64 * 65600)},
+    {.name = "folded across", .push = DENSE(4, 32 * 65600, 4, 4, 32 * 65600)},
+    {.name = "folded down", .push = DENSE(32 * 65600, 4, 4, 32 * 65600, 4)},
 };
 
 /* ---- shared-memory tiles ------------------------------------------------ */
@@ -302,6 +311,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .name = "matmul_" #LAYOUT "_tile",                                            \
         .rank = 50,                                                                   \
         .tune = true,                                                                 \
+        .slow_on_cpu = true,                                                          \
         .spec_count = TILE_SPECS,                                                     \
         .tuning = {{64, 64, 64, 16, 8, 8}},                                           \
         .specialise = tile_specialise, .adapt = tile_adapt,                                                \

@@ -68,6 +68,7 @@ static const KernelCase nt_half_cases[] = {
     {.name = "strided", .push = STRIDED(70, 66, 37, 41, 43, 73, 3)},
     {.name = "aligned-strided", .push = STRIDED(70, 136, 104, 128, 120, 160, 8)},
     {.name = "long", .push = DENSE(48, 160, 768, 768)},
+    {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 1)},
 };
 static const KernelCase nn_half_cases[] = {
     {.name = "smallest", .push = DENSE(1, 1, 1, 1)},
@@ -76,6 +77,7 @@ static const KernelCase nn_half_cases[] = {
     {.name = "strided", .push = STRIDED(70, 66, 37, 41, 69, 73, 3)},
     {.name = "aligned-strided", .push = STRIDED(70, 136, 104, 128, 144, 160, 8)},
     {.name = "long", .push = DENSE(48, 160, 768, 160)},
+    {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 64 * 65600)},
 };
 
 /* ---- tunings --------------------------------------------------------------- */
@@ -251,6 +253,7 @@ static bool worth_a_unit(const void *push)
     .push_bytes = sizeof(MatmulPush),                                                 \
     .spec_count = MATRIX_SPECS,                                                       \
     .specialise = LAYOUT##_specialise,                                                \
+    .slow_on_cpu = true,                                                              \
     .grid = matrix_grid,                                                              \
     .flops = matmul_flops
 

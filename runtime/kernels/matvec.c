@@ -50,6 +50,7 @@ static void cpu_grid(const void *push, const KernelTuning *tuning, uint32_t grou
     kernel_fold(((uint64_t)((const MatvecPush *)push)->n + per_group - 1) / per_group, groups);
 }
 
+static const KernelTuning tunings[] = {{{1, 16}}, {{8, 16}}, {{32, 16}}, {{64, 16}}, {{128, 16}}};
 static const KernelTuning cpu_tunings[] = {{{2, 16}}, {{1, 16}}, {{4, 16}}};
 
 /* Two blocks at a time: whole words of every type that has these rows. Beyond eight vectors
@@ -92,6 +93,7 @@ static const KernelCase plain_cases[] = {
     {.name = "smallest", .push = DENSE(1, 1, 1)},
     {.name = "ragged", .push = LOOSE(3, 67, 45)},
     {.name = "strided", .push = LOOSE(5, 72, 96)},
+    {.name = "folded", .push = DENSE(1, 8 * 65600, 32)},
     {.name = "smollm2", .push = DENSE(1, 576, 576)},
     {.name = "batched", .push = DENSE(8, 192, 576)},
     {.name = "most", .push = LOOSE(16, 136, 64)},
@@ -193,7 +195,7 @@ MATVEC_PAIRS(Q4_1, q4_1)
     {                                                                                 \
         .name = "matvec_" #LOWER,                                                     \
         .rank = 50,                                                                   \
-        .tuning = {{64, 16}},                                                         \
+        .tuning = {{64, 16}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),  \
         .suits = matvec_suits,                                                        \
         .grid = matvec_grid,                                                          \
         COMMON_FIELDS(TYPE, LOWER, CASES),                                            \

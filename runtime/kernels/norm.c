@@ -136,23 +136,26 @@ static const RmsnormPush added = {.rows = 9, .cols = 132, .eps = 1e-5f, .accumul
 static const RmsnormPush stories260k = {.rows = 512, .cols = 64, .eps = 1e-5f};
 static const RmsnormPush smollm2 = {.rows = 512, .cols = 576, .eps = 1e-5f};
 static const RmsnormPush folded = {.rows = 70001, .cols = 3, .eps = 1e-5f};
+static const RmsnormPush folded_fours = {.rows = 70001, .cols = 4, .eps = 1e-5f};
+static const RmsnormPush folded_wide = {.rows = 2, .cols = 65600, .eps = 1e-5f};
 static const RmsnormPush wide = {.rows = 3, .cols = 70001, .eps = 1e-5f};
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL}, {"stories260k", &stories260k, NULL},
     {"smollm2", &smollm2, NULL},   {"folded", &folded, NULL}, {"wide", &wide, NULL},
+    {"folded fours", &folded_fours, NULL},
 };
 static const KernelCase bwd_x_cases[] = {
     {"smallest", &smallest, rmsnorm_bwd_x_input}, {"ragged", &ragged, rmsnorm_bwd_x_input},
     {"accumulate", &added, rmsnorm_bwd_x_input},
     {"stories260k", &stories260k, rmsnorm_bwd_x_input},
     {"smollm2", &smollm2, rmsnorm_bwd_x_input},   {"folded", &folded, rmsnorm_bwd_x_input},
-    {"wide", &wide, rmsnorm_bwd_x_input},
+    {"folded fours", &folded_fours, rmsnorm_bwd_x_input}, {"wide", &wide, rmsnorm_bwd_x_input},
 };
 static const KernelCase bwd_w_cases[] = {
     {"smallest", &smallest, rmsnorm_bwd_w_input}, {"ragged", &ragged, rmsnorm_bwd_w_input},
     {"stories260k", &stories260k, rmsnorm_bwd_w_input}, {"smollm2", &smollm2, rmsnorm_bwd_w_input},
-    {"wide", &wide, rmsnorm_bwd_w_input},
+    {"folded", &folded_wide, rmsnorm_bwd_w_input}, {"wide", &wide, rmsnorm_bwd_w_input},
 };
 
 static bool in_vectors(const void *push)
@@ -161,17 +164,21 @@ static bool in_vectors(const void *push)
 }
 
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 #define NORM .push_bytes = sizeof(RmsnormPush), .spec_count = 1, .flops = rmsnorm_flops
+/* sums of squares of larger values are beyond f32 */
+#define SQUARED 0x1p40f
 #define FWD                                                                                \
     .family = "rmsnorm_fwd",                                                               \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},                       \
+    .bind = {{"x", GPU_READ, DTYPE_F32, SQUARED}, {"w", GPU_READ, DTYPE_F32},              \
              {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
     NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,               \
     .reference = rmsnorm_fwd_reference, CASES(fwd_cases)
 #define ADD_FWD                                                                            \
     .family = "add_rmsnorm_fwd",                                                           \
-    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                       \
+    .bind = {{"a", GPU_READ, DTYPE_F32, SQUARED}, {"b", GPU_READ, DTYPE_F32, SQUARED},     \
              {"w", GPU_READ, DTYPE_F32}, {"x", GPU_WRITE, DTYPE_F32},                      \
              {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
     NORM, .extent = add_rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,           \
@@ -204,7 +211,8 @@ const KernelRow rows_norm[] = {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"rstd", GPU_READ, DTYPE_F32},
                  {"dy", GPU_READ, DTYPE_F32}, {"dw", GPU_ADD, DTYPE_F32}},
-        NORM, ANY, .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
+        NORM, .tuning = {{64}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
+        .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
         .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,
     },
 };

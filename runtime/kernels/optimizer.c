@@ -209,10 +209,12 @@ static const KernelCase adamw_cases[] = {
     {"ragged", ADAMW(917, 3), adamw_input},
     {"aligned", ADAMW(919, 8), adamw_input},
     {"bad step", ADAMW(917, 0), adamw_bad_step_input},
+    {"folded", ADAMW(4 * 65600, 0), adamw_input},
     {"smollm2", ADAMW(4884480, 0), adamw_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define OPTIMIZER                                                                          \
     .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)

@@ -46,10 +46,11 @@ static void roof_reference(const void *push, double *const bind[])
 static const KernelCase roof_cases[] = {
     {.name = "smallest", .push = &(const RoofFmaPush){.count = 1, .rounds = 0}},
     {.name = "ragged", .push = &(const RoofFmaPush){.count = 131, .rounds = 7}},
+    {.name = "folded", .push = &(const RoofFmaPush){.count = 65600, .rounds = 1}},
     {.name = "long", .push = &(const RoofFmaPush){.count = 4096, .rounds = 128}},
 };
 
-static const KernelTuning roof_tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+static const KernelTuning roof_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 
 const KernelRow rows_roof[] = {
     {

@@ -95,6 +95,8 @@ static const KernelCase rope_cases[] = {
                                         .pairs = 1, .table_rows = 5}, rope_input},
     {"stories260k", &(const RopePush){.rows = 512, .heads = 8, .head_dim = 8, .rope_dims = 8,
                                       .table_rows = 512}, rope_input},
+    {"folded", &(const RopePush){.rows = 8200, .heads = 8, .head_dim = 8, .rope_dims = 8,
+                                 .table_rows = 100}, rope_input},
     {"smollm2", &(const RopePush){.rows = 512, .heads = 9, .head_dim = 64, .rope_dims = 64,
                                   .table_rows = 2048}, rope_input},
     {"smollm2 halves", &(const RopePush){.rows = 512, .heads = 9, .head_dim = 64,
@@ -102,7 +104,8 @@ static const KernelCase rope_cases[] = {
                                          .accumulate = 1}, rope_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define ROPE                                                                          \
     .push_bytes = sizeof(RopePush), .spec_count = 1, .tuning = {{64}},                \
     .tunings = tunings, .tuning_count = COUNT_OF(tunings), .extent = rope_extent,     \
@@ -196,6 +199,9 @@ static const KernelCase append_cases[] = {
     {"ragged halves", &(const RopeAppendPush){.rows = 7, .heads = 6, .kv_heads = 2,
                                               .head_dim = 12, .rope_dims = 8, .pairs = 1,
                                               .table_rows = 5, .cache_rows = 9}, append_input},
+    {"folded", &(const RopeAppendPush){.rows = 8200, .heads = 6, .kv_heads = 1, .head_dim = 2,
+                                       .rope_dims = 2, .table_rows = 5, .cache_rows = 8200},
+     append_input},
     {"smollm2", &(const RopeAppendPush){.rows = 1, .heads = 9, .kv_heads = 3, .head_dim = 64,
                                         .rope_dims = 64, .table_rows = 2048,
                                         .cache_rows = 2048}, append_input},

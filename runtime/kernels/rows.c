@@ -67,15 +67,17 @@ static const GatherPush gather_smallest = {.rows = 1, .cols = 1, .x_rows = 1};
 static const GatherPush gather_ragged = {.rows = 7, .cols = 13, .first = 3, .x_rows = 11};
 static const GatherPush gather_add = {.rows = 7, .cols = 12, .first = 3, .x_rows = 11,
                                       .accumulate = 1};
+static const GatherPush gather_folded = {.rows = 65600, .cols = 3, .x_rows = 65600};
 static const GatherPush gather_smollm2 = {.rows = 64, .cols = 576, .first = 128, .x_rows = 512};
 
 static const KernelCase gather_cases[] = {
     {"smallest", &gather_smallest, gather_input}, {"ragged", &gather_ragged, gather_input},
-    {"smollm2", &gather_smollm2, gather_input},
+    {"folded", &gather_folded, gather_input},     {"smollm2", &gather_smollm2, gather_input},
 };
 static const KernelCase scatter_cases[] = {
     {"smallest", &gather_smallest, scatter_input}, {"ragged", &gather_ragged, scatter_input},
-    {"accumulate", &gather_add, scatter_input},    {"smollm2", &gather_smollm2, scatter_input},
+    {"accumulate", &gather_add, scatter_input},    {"folded", &gather_folded, scatter_input},
+    {"smollm2", &gather_smollm2, scatter_input},
 };
 
 /* ---- key-value cache ---------------------------------------------------- */
@@ -124,11 +126,13 @@ static const KernelCase kv_append_cases[] = {
     {"smallest", &(const KvAppendPush){.rows = 1, .cols = 1, .cache_rows = 1}, kv_append_input},
     {"split", &(const KvAppendPush){.rows = 12, .cols = 7, .first_row = 20, .cache_rows = 10},
      kv_append_input},
+    {"folded", &(const KvAppendPush){.rows = 65600, .cols = 3, .cache_rows = 65600}, kv_append_input},
     {"smollm2", &(const KvAppendPush){.rows = 128, .cols = 192, .cache_rows = 1024},
      kv_append_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* 1: small cases go beyond 65,535 groups */
+static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define MOVE                                                                             \
     .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                               \
     .tuning_count = COUNT_OF(tunings), .flops = no_flops

@@ -178,11 +178,13 @@ tmb_status measure_matmul(Gpu *gpu, unsigned m, unsigned n, unsigned k, const ch
     const KernelCase one = {.name = "bench", .push = &push};
     const KernelRow *row = kernel_choose("matmul_nt", NULL, gpu_caps(gpu), &push);
     GpuPipeline *pipeline;
-    double bytes;
+    BenchResult result;
     if (!row)
         return fail(TMB_UNSUPPORTED, "no matmul kernel runs on %s", gpu_caps(gpu)->name);
     KernelTuning tuning = kernel_tuning(row, NULL, &push);
     TRY(kernel_pipeline(gpu, row, &tuning, &pipeline));
     *kernel = row->name;
-    return bench_run(gpu, row, &one, &tuning, pipeline, 1, seconds, &bytes);
+    TRY(bench_run(gpu, row, &one, &tuning, pipeline, 1, &result));
+    *seconds = result.seconds;
+    return TMB_OK;
 }

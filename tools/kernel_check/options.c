@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/kernel.h"
 
-typedef enum Kind { TEXT_OPTION, FLAG_OPTION, NUMBER_OPTION } Kind;
+typedef enum Kind { TEXT_OPTION, FLAG_OPTION, NUMBER_OPTION, LIST_OPTION } Kind;
 
 static const struct OptionRow {
     const char *name, *value, *help;
@@ -28,6 +29,8 @@ static const struct OptionRow {
      offsetof(Options, push)},
     {"--bench", NULL, "measure GFLOP/s and GB/s instead of checking", FLAG_OPTION,
      offsetof(Options, bench)},
+    {"--baseline", "FILE", "compare with the --json FILE of an earlier --bench; fails when slower", TEXT_OPTION,
+     offsetof(Options, baseline)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
     {"--compile-for", "LIST", "amd, intel, all or names: compile for cards that are not here",
@@ -35,21 +38,31 @@ static const struct OptionRow {
     {"--compile-here", NULL, NULL, FLAG_OPTION, offsetof(Options, compile_here)},
     {"--snapshot", "FILE", "what the devices say of themselves, as JSON; runs nothing", TEXT_OPTION,
      offsetof(Options, snapshot)},
-    {"--contract", "KERNEL", "what a kernel promises: bindings, constants, cases", TEXT_OPTION,
+    {"--contract", "KERNEL", "what a kernel promises, and a skeleton that compiles", TEXT_OPTION,
      offsetof(Options, contract)},
     {"--shader", "FILE", "compile this GLSL (or read this .spv) and check it …", TEXT_OPTION,
      offsetof(Options, shader)},
     {"--as", "KERNEL", "… in the place of this kernel", TEXT_OPTION, offsetof(Options, as)},
-    {"--list", NULL, "kernels, cases and devices; runs nothing", FLAG_OPTION,
+    {"--define", "K=V", "for --shader: a preprocessor definition, beside the kernel's own", LIST_OPTION,
+     offsetof(Options, define)},
+    {"--spec", "ID=VALUE", "for --shader: a specialisation constant", LIST_OPTION, offsetof(Options, spec)},
+    {"--first", NULL, "stop at the first failure", FLAG_OPTION, offsetof(Options, first)},
+    {"--list", NULL, "kernels and cases; runs nothing", FLAG_OPTION,
      offsetof(Options, list)},
     {"--verbose", NULL, "one line for every case", FLAG_OPTION, offsetof(Options, verbose)},
     {"--json", "FILE", "the results, for programs", TEXT_OPTION, offsetof(Options, json)},
+    {"--junit", "FILE", "the results, for build servers", TEXT_OPTION, offsetof(Options, junit)},
+    {"--version", NULL, "kernels built and not built, and why", FLAG_OPTION, offsetof(Options, version)},
     {"--help", NULL, "this text", FLAG_OPTION, offsetof(Options, help)},
 };
 
 void options_help(void)
 {
-    puts("kernel-check: every kernel against its double-precision reference, on every device\n");
+    puts("kernel-check: every kernel against its double-precision reference, on every device\n\n"
+         "  tools/kernel-check                                   all of them, here\n"
+         "  tools/kernel-check --kernel 'matmul*' --bench        how fast, and how far from the roof\n"
+         "  tools/kernel-check --contract scale                  what a kernel promises\n"
+         "  tools/kernel-check --shader mine.comp --as scale     is mine right, is it faster?\n");
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (table[i].help)
             printf("  %-14s %-8s %s\n", table[i].name, table[i].value ? table[i].value : "",
@@ -67,10 +80,81 @@ static tmb_status apply(const struct OptionRow *row, const char *value, Options 
     case FLAG_OPTION:
         *(bool *)field = true;
         return TMB_OK;
+    case LIST_OPTION: {
+        OptionList *list = (OptionList *)(void *)field;
+        if (list->count == OPTIONS_LIST)
+            return fail(TMB_USAGE, "%s may be given %d times", row->name, OPTIONS_LIST);
+        list->item[list->count++] = value;
+        return TMB_OK;
+    }
     case NUMBER_OPTION:
         *(uint64_t *)(void *)field = strtoull(value, &end, 0);
         return *end || !*value ? fail(TMB_USAGE, "%s %s is no number", row->name, value) : TMB_OK;
     }
+    return TMB_OK;
+}
+
+/* Insertions, deletions and replacements that turn one word into the other (Levenshtein). */
+static unsigned distance(const char *a, const char *b)
+{
+    enum { LONGEST = 63 };
+    unsigned row[LONGEST + 1];
+    size_t length = strlen(b);
+    if (length > LONGEST)
+        return UINT32_MAX;
+    for (unsigned j = 0; j <= length; j++)
+        row[j] = j;
+    for (unsigned i = 0; a[i]; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i + 1;
+        for (unsigned j = 0; j < length; j++) {
+            unsigned replaced = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            unsigned other = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            row[j + 1] = replaced < other ? replaced : other;
+        }
+    }
+    return row[length];
+}
+
+/* Keeps the better of the two; words that differ in more than a third are not near. */
+static void consider(const char *word, const char *candidate, const char **best, unsigned *least)
+{
+    unsigned far = distance(word, candidate);
+    if (far < *least && 3 * far <= strlen(word) + 2) {
+        *least = far;
+        *best = candidate;
+    }
+}
+
+const char *options_nearest(const char *name)
+{
+    const char *best = NULL;
+    unsigned least = UINT32_MAX;
+    for (size_t i = 0; i < kernel_count(); i++)
+        consider(name, kernel_at(i)->name, &best, &least);
+    return best;
+}
+
+static tmb_status unknown_option(const char *word)
+{
+    const char *best = NULL;
+    unsigned least = UINT32_MAX;
+    for (size_t t = 0; t < COUNT_OF(table); t++)
+        consider(word, table[t].name, &best, &least);
+    return word[0] != '-' ? fail(TMB_USAGE, "'%s' stands alone; kernels are chosen by --kernel %s", word, word)
+           : best         ? fail(TMB_USAGE, "unknown option %s; did you mean %s?", word, best)
+                          : fail(TMB_USAGE, "unknown option %s; --help lists them", word);
+}
+
+static tmb_status check_together(const Options *options)
+{
+    if (!options->shader != !options->as)
+        return fail(TMB_USAGE, "--shader FILE and --as KERNEL go together");
+    if ((options->define.count || options->spec.count) && !options->shader)
+        return fail(TMB_USAGE, "--define and --spec are for --shader");
+    if (options->baseline && !options->bench)
+        return fail(TMB_USAGE, "--baseline compares speeds, so it needs --bench");
     return TMB_OK;
 }
 
@@ -82,13 +166,12 @@ tmb_status options_read(int argc, char **argv, Options *out)
         for (size_t t = 0; t < COUNT_OF(table) && !row; t++)
             row = strcmp(argv[i], table[t].name) ? NULL : &table[t];
         if (!row)
-            return fail(TMB_USAGE, "unknown option %s; see --help", argv[i]);
+            return unknown_option(argv[i]);
         if (row->kind != FLAG_OPTION && i + 1 == argc)
             return fail(TMB_USAGE, "%s needs %s", row->name, row->value);
         TRY(apply(row, row->kind == FLAG_OPTION ? NULL : argv[++i], out));
     }
-    if (!out->shader != !out->as)
-        return fail(TMB_USAGE, "--shader FILE and --as KERNEL go together");
+    TRY(check_together(out));
     if (out->as)
         out->kernel = out->as;
     return TMB_OK;

@@ -1,148 +1,259 @@
 #include "report.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/json.h"
+#include "base/os.h"
+
+/* Rows shown one by one on a terminal; of more only those that failed. */
+enum { ROWS_ON_SCREEN = 20 };
 
 void report_init(Report *report, const Options *options)
 {
-    *report = (Report){.options = options, .json = options->json ? cJSON_CreateArray() : NULL,
-                       .rows = MEM_NEW_ARRAY(Tally, kernel_count())};
+    const char *plain = getenv("NO_COLOR"), *term = getenv("TERM");
+    *report = (Report){.options = options, .begin = os_seconds(), .terminal = os_is_terminal(stdout)};
+    report->colour = report->terminal && !(plain && *plain) && !(term && !strcmp(term, "dumb"));
+    for (size_t i = 0; i < kernel_count(); i++)
+        report->rows += glob_match(options->kernel, kernel_at(i)->name);
 }
 
-static Tally *tally_of(const Report *report, const KernelRow *row)
+static const char *paint(const Report *report, const char *sequence)
 {
-    size_t index = 0;
-    while (kernel_at(index) != row)
-        index++;
-    return &report->rows[index];
+    return report->colour ? sequence : "";
+}
+#define RED(report) paint(report, "\033[1;31m")
+#define GREEN(report) paint(report, "\033[32m")
+#define YELLOW(report) paint(report, "\033[33m")
+#define FAINT(report) paint(report, "\033[2m")
+#define PLAIN(report) paint(report, "\033[0m")
+
+static void close_line(Report *report)
+{
+    if (report->line_open)
+        printf("\r\033[K");
+    report->line_open = false;
 }
 
-static void count(Tally *tally, Verdict verdict, double share)
+void report_progress(Report *report, const KernelRow *row, const char *case_name)
 {
-    unsigned *const counts[] = {&tally->passed, &tally->failed, &tally->skipped};
-    ++*counts[verdict];
-    tally->worst = share > tally->worst ? share : tally->worst;
-}
-
-void report_row(const Report *report, const KernelRow *row)
-{
-    const Tally *tally = tally_of(report, row);
-    printf("%-28s %3u passed, %u failed, %u skipped, worst error %3.0f %% of the tolerance\n",
-           row->name, tally->passed, tally->failed, tally->skipped, 100 * tally->worst);
+    if (!report->terminal)
+        return;
+    char line[160];
+    size_t index = 0, columns = os_terminal_columns();
+    for (size_t i = 0; kernel_at(i) != row; i++)
+        index += glob_match(report->options->kernel, kernel_at(i)->name);
+    snprintf(line, sizeof line, "[%zu/%u] %s, %s  %.0f s", index + 1, report->rows, row->name, case_name,
+             os_seconds() - report->begin);
+    close_line(report);
+    printf("%s%.*s%s", FAINT(report), (int)(columns > 1 ? columns - 1 : 1), line, PLAIN(report));
+    report->line_open = true;
     fflush(stdout);
 }
 
-static cJSON *entry(Report *report, const char *device, const KernelRow *row,
-                    const char *case_name, const char *tuning)
+static void count(Tally *tally, const Entry *entry)
 {
-    if (!report->json)
-        return NULL;
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddItemToArray(report->json, object);
-    cJSON_AddStringToObject(object, "device", device);
-    cJSON_AddStringToObject(object, "kernel", row->name);
-    cJSON_AddStringToObject(object, "case", case_name);
-    cJSON_AddStringToObject(object, "tuning", tuning);
-    return object;
+    unsigned *const counts[] = {&tally->passed, &tally->failed, &tally->skipped};
+    ++*counts[entry->verdict];
+    tally->worst = entry->worst.share > tally->worst ? entry->worst.share : tally->worst;
 }
 
-/* What is wrong, and the shortest command that shows it again. */
-static void print_failure(const Options *options, const char *device, const KernelRow *row,
-                          const char *case_name, const char *tuning, const char *problems)
+static Tally tally_of(const Report *report, const KernelRow *row, const char *device)
 {
-    printf("  FAILED %s %s [%s] on %s\n%s", row->name, case_name, tuning, device, problems);
+    Tally tally = {0};
+    for (size_t i = 0; i < report->count; i++)
+        if ((!row || report->entries[i].row == row) &&
+            (!device || !strcmp(report->entries[i].device, device)))
+            count(&tally, &report->entries[i]);
+    return tally;
+}
+
+void report_row(Report *report, const KernelRow *row)
+{
+    const Tally tally = tally_of(report, row, NULL);
+    if (report->terminal && report->rows > ROWS_ON_SCREEN && !tally.failed && !report->options->verbose)
+        return;
+    close_line(report);
+    printf("%-28s %s%3u passed%s, %s%u failed%s, %u skipped, worst error %3.0f %% of the tolerance\n",
+           row->name, tally.passed ? GREEN(report) : "", tally.passed, PLAIN(report),
+           tally.failed ? RED(report) : "", tally.failed, PLAIN(report), tally.skipped,
+           100 * tally.worst);
+    fflush(stdout);
+}
+
+/* The shortest command that shows a failure again. */
+static void print_again(const Report *report, const Entry *entry)
+{
+    const Options *options = report->options;
     printf("    again: tools/kernel-check");
     if (options->shader)
         printf(" --shader '%s' --as", options->shader);
     else
         printf(" --kernel");
-    printf(" %s --case '%s'", row->name, case_name);
+    printf(" %s --case '%s'", entry->row->name, entry->case_name);
     if (options->seed != 1)
         printf(" --seed %llu", (unsigned long long)options->seed);
     if (options->many_devices || options->device)
-        printf(" --device '%s'", device);
-    if (tuning[0])
-        printf(" --tuning %s", tuning);
+        printf(" --device '%s'", entry->device);
+    if (entry->tuning[0])
+        printf(" --tuning %s", entry->tuning);
     if (options->caps)
         printf(" --caps %s", options->caps);
     if (options->push)
         printf(" --push %s", options->push);
+    for (uint32_t i = 0; i < options->define.count; i++)
+        printf(" --define '%s'", options->define.item[i]);
     puts(options->validate ? " --validate" : "");
 }
 
-void report_check(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, Verdict verdict, const Worst *worst, const char *problems)
+static void print_measured(const Report *report, const Entry *entry)
 {
-    static const char *const names[] = {"passed", "failed", "skipped"};
-    count(&report->total, verdict, worst->share);
-    count(tally_of(report, row), verdict, worst->share);
-    cJSON *object = entry(report, device, row, case_name, tuning);
-    if (object) {
-        cJSON_AddStringToObject(object, "verdict", names[verdict]);
-        cJSON_AddNumberToObject(object, "tolerance", row->tolerance);
-        if (worst->bind && isfinite(worst->share)) {
-            cJSON_AddStringToObject(object, "bind", worst->bind);
-            cJSON_AddNumberToObject(object, "share_of_tolerance", worst->share);
-            cJSON_AddNumberToObject(object, "ulp", worst->ulp);
-        }
-        if (problems[0])
-            cJSON_AddStringToObject(object, "problems", problems);
-    }
-    if (verdict == VERDICT_PASSED && report->options->verbose)
+    const double seconds = entry->bench.seconds;
+    printf("  %-24s %-16s %-22s %10.1f us ±%4.1f %% %9.2f GFLOP/s %8.2f GB/s %5.1f %% of roof",
+           entry->row->name, entry->case_name, entry->tuning, seconds * 1e6,
+           100 * bench_noise(&entry->bench), entry->flops / seconds * 1e-9,
+           entry->bench.bytes / seconds * 1e-9, 100 * entry->roof_share);
+    if (entry->before)
+        printf("  %s%+.1f %%%s", entry->verdict == VERDICT_FAILED ? RED(report) : "",
+               100 * (seconds / entry->before->seconds - 1), PLAIN(report));
+    puts("");
+}
+
+static void print_entry(Report *report, const Entry *entry)
+{
+    const Worst *worst = &entry->worst;
+    const bool verbose = report->options->verbose;
+    if (!verbose && !entry->measured && entry->verdict != VERDICT_FAILED)
+        return;
+    close_line(report);
+    if (entry->measured)
+        print_measured(report, entry);
+    else if (entry->verdict == VERDICT_SKIPPED)
+        printf("  %-24s %-16s %sskipped%s: %s\n", entry->row->name, entry->case_name, YELLOW(report),
+               PLAIN(report), entry->problems);
+    else if (entry->verdict == VERDICT_PASSED)
         printf("  %-24s %-16s [%s] worst %s[%llu]: got %.9g, want %.9g, %.2g ulp, %.0f %% of the "
-               "tolerance\n", row->name, case_name, tuning, worst->bind ? worst->bind : "-",
-               (unsigned long long)worst->index, worst->got, worst->want, worst->ulp,
-               100 * worst->share);
-    else if (verdict == VERDICT_SKIPPED && report->options->verbose)
-        printf("  %-24s %-16s skipped: %s\n", row->name, case_name, problems);
-    else if (verdict == VERDICT_FAILED)
-        print_failure(report->options, device, row, case_name, tuning, problems);
+               "tolerance\n", entry->row->name, entry->case_name, entry->tuning,
+               worst->bind ? worst->bind : "-", (unsigned long long)worst->index, worst->got,
+               worst->want, worst->ulp, 100 * worst->share);
+    if (entry->verdict == VERDICT_FAILED) {
+        printf("  %sFAILED%s %s %s [%s] on %s\n%s", RED(report), PLAIN(report), entry->row->name,
+               entry->case_name, entry->tuning, entry->device, entry->problems);
+        print_again(report, entry);
+    }
     fflush(stdout);
 }
 
-void report_bench(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, double seconds, double flops, double bytes,
-                  double roof_share)
+void report_add(Report *report, const Entry *entry)
 {
-    count(&report->total, VERDICT_PASSED, 0);
-    printf("  %-24s %-16s %-22s %10.1f us %9.2f GFLOP/s %8.2f GB/s %5.1f %% of roof\n", row->name,
-           case_name, tuning, seconds * 1e6, flops / seconds * 1e-9, bytes / seconds * 1e-9,
-           100 * roof_share);
-    cJSON *object = entry(report, device, row, case_name, tuning);
-    if (object) {
-        cJSON_AddNumberToObject(object, "seconds", seconds);
-        cJSON_AddNumberToObject(object, "flops", flops);
-        cJSON_AddNumberToObject(object, "bytes", bytes);
-        cJSON_AddNumberToObject(object, "roof_share", roof_share);
+    if (report->count == report->capacity) {
+        report->capacity = report->capacity ? 2 * report->capacity : 256;
+        report->entries = mem_grow(report->entries, report->capacity, sizeof *report->entries);
     }
-    fflush(stdout);
+    Entry *own = &report->entries[report->count++];
+    *own = *entry;
+    own->problems = mem_string(entry->problems ? entry->problems : "");
+    report->failed += entry->verdict == VERDICT_FAILED;
+    print_entry(report, own);
 }
 
 /* Rows that this build could not compile, and why; nothing when all are there. */
-static void print_not_built(const Options *options)
+static void print_not_built(const Report *report)
 {
     for (size_t i = 0; i < kernel_count(); i++) {
         const KernelRow *row = kernel_at(i);
         const char *why;
         size_t bytes;
-        if (glob_match(options->kernel, row->name) && !kernel_spirv(row->name, &bytes, &why))
-            printf("%s: %s; tools/compilers-setup fetches a newer one\n", row->name, why);
+        if (glob_match(report->options->kernel, row->name) && !kernel_spirv(row->name, &bytes, &why))
+            printf("  %s%s: %s%s; tools/compilers-setup fetches a newer one\n", YELLOW(report), row->name,
+                   why, PLAIN(report));
     }
+}
+
+/* Why cases were skipped, each reason once with how often. */
+static void print_skipped(const Report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const char *why = report->entries[i].problems;
+        unsigned earlier = 0, same = 0;
+        if (report->entries[i].verdict != VERDICT_SKIPPED || strstr(why, "not built"))
+            continue;
+        for (size_t j = 0; j < report->count; j++)
+            if (report->entries[j].verdict == VERDICT_SKIPPED && !strcmp(report->entries[j].problems, why)) {
+                earlier += j < i;
+                same++;
+            }
+        if (!earlier)
+            printf("  %u skipped: %s\n", same, why);
+    }
+}
+
+static void print_devices(const Report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const char *device = report->entries[i].device;
+        bool earlier = !device[0];
+        for (size_t j = 0; j < i && !earlier; j++)
+            earlier = !strcmp(report->entries[j].device, device);
+        if (earlier)
+            continue;
+        const Tally tally = tally_of(report, NULL, device);
+        printf("  %s: %u passed, %u failed, %u skipped\n", device, tally.passed, tally.failed, tally.skipped);
+    }
+}
+
+static void print_failed_rows(const Report *report)
+{
+    unsigned shown = 0;
+    for (size_t i = 0; i < kernel_count() && shown < ROWS_ON_SCREEN; i++) {
+        const Tally tally = tally_of(report, kernel_at(i), NULL);
+        if (tally.failed) {
+            printf("%s%s%s", shown ? ", " : "  failed: ", RED(report), kernel_at(i)->name);
+            printf("%s", PLAIN(report));
+            shown++;
+        }
+    }
+    if (shown)
+        puts(shown == ROWS_ON_SCREEN ? ", …" : "");
+}
+
+static void print_summary(const Report *report)
+{
+    const Entry *tightest = NULL;
+    const double seconds = os_seconds() - report->begin;
+    for (size_t i = 0; i < report->count; i++) {
+        const Entry *entry = &report->entries[i];
+        if (entry->verdict == VERDICT_PASSED && (!tightest || entry->worst.share > tightest->worst.share))
+            tightest = entry;
+    }
+    printf("\n%u kernel%s, seed %llu, %d min %02d s\n", report->rows, report->rows == 1 ? "" : "s",
+           (unsigned long long)report->options->seed, (int)(seconds / 60), (int)seconds % 60);
+    print_devices(report);
+    if (tightest && tightest->worst.share > 0)
+        printf("  closest to its tolerance: %s, %s, %.0f %%\n", tightest->row->name, tightest->case_name,
+               100 * tightest->worst.share);
+    print_skipped(report);
+    print_not_built(report);
+    print_failed_rows(report);
 }
 
 int report_end(Report *report)
 {
-    Tally *total = &report->total;
-    if (report->json && json_write_file(report->options->json, report->json) != TMB_OK) {
-        fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
-        total->failed++;
+    const Options *options = report->options;
+    close_line(report);
+    tmb_status status = options->json ? report_write_json(report, options->json) : TMB_OK;
+    if (status == TMB_OK && options->junit)
+        status = report_write_junit(report, options->junit);
+    Tally total = tally_of(report, NULL, NULL);
+    print_summary(report);
+    if (status != TMB_OK) {
+        printf("%s\n", tmb_last_error());
+        total.failed++;
     }
-    cJSON_Delete(report->json);
-    free(report->rows);
-    print_not_built(report->options);
-    printf("%u passed, %u failed, %u skipped\n", total->passed, total->failed, total->skipped);
-    return total->failed ? 1 : !total->passed && total->skipped ? 77 : 0;
+    printf("%s%u passed, %u failed, %u skipped%s\n", total.failed ? RED(report) : GREEN(report), total.passed,
+           total.failed, total.skipped, PLAIN(report));
+    for (size_t i = 0; i < report->count; i++)
+        free((void *)(uintptr_t)report->entries[i].problems);
+    free(report->entries);
+    return total.failed ? 1 : !total.passed && total.skipped ? 77 : 0;
 }

@@ -1,35 +1,53 @@
 #ifndef KERNEL_CHECK_REPORT_H
 #define KERNEL_CHECK_REPORT_H
-/* Counts, lines for people, and the JSON file. */
+/* Every result, the lines about them for people, and the files for programs. */
 
+#include "check/bench.h"
 #include "check/check.h"
 #include "options.h"
 
-typedef struct cJSON cJSON;
+/* One check, or one measurement, of a row's case under a tuning on a device. */
+typedef struct Entry {
+    const KernelRow *row;
+    const char *device, *case_name;
+    char tuning[96];             /* as --tuning takes it */
+    Verdict verdict;
+    Worst worst;
+    const char *problems;        /* lines; why, when skipped; "" */
+    double seconds;              /* that the check took */
+    bool measured;               /* the rest is filled in */
+    BenchResult bench;
+    double flops, roof_share;
+    const BenchResult *before;   /* of --baseline, or NULL */
+} Entry;
 
 typedef struct Tally {
     unsigned passed, failed, skipped;
-    double worst;            /* largest share of the tolerance */
+    double worst;                /* largest share of the tolerance */
 } Tally;
 
 typedef struct Report {
     const Options *options;
-    Tally total;
-    Tally *rows;             /* [kernel_count()] */
-    cJSON *json;             /* array of results, NULL unless asked for */
+    Entry *entries;              /* problems are the report's own copies */
+    size_t count, capacity;
+    unsigned failed;             /* of the entries */
+    unsigned rows;               /* selected by --kernel */
+    bool terminal, colour, line_open;
+    double begin;                /* os_seconds at the start */
 } Report;
 
 void report_init(Report *report, const Options *options);
-/* One check of one row, case and tuning on one device. */
-void report_check(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, Verdict verdict, const Worst *worst, const char *problems);
-/* One measurement. */
-void report_bench(Report *report, const char *device, const KernelRow *row, const char *case_name,
-                  const char *tuning, double seconds, double flops, double bytes,
-                  double roof_share);
+/* What is being done, on a terminal, in a line that the next one replaces. */
+void report_progress(Report *report, const KernelRow *row, const char *case_name);
+/* Copies the entry and prints it when it failed, was measured, or with --verbose. */
+void report_add(Report *report, const Entry *entry);
 /* One line with the tally of a row. */
-void report_row(const Report *report, const KernelRow *row);
-/* Prints the closing line and writes the file; the exit code. */
+void report_row(Report *report, const KernelRow *row);
+/* Prints the summary and writes the files; the exit code. */
 int report_end(Report *report);
+
+/* The files of --json and --junit. */
+TMB_MUST_USE tmb_status report_write_json(const Report *report, const char *path);
+TMB_MUST_USE tmb_status report_write_junit(const Report *report, const char *path);
 
 #endif

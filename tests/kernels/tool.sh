@@ -1,0 +1,67 @@
+#!/bin/sh
+# tool.sh KERNEL-CHECK ROOT: kernel-check as its users meet it: mistakes, files, exit codes.
+check=$1 root=$2
+export TIMBRE_ROOT="$root"
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+passed=0 failed=0
+
+# expect CODE PATTERN ARGUMENT…: exit code and a line of the output
+expect() {
+    wanted=$1 pattern=$2
+    shift 2
+    "$check" "$@" >output 2>&1 </dev/null
+    code=$?
+    if [ "$code" = "$wanted" ] && grep -q -e "$pattern" output; then
+        passed=$((passed + 1))
+    else
+        echo "kernel-check $*: exit $code (wanted $wanted), no line with '$pattern':"
+        head -n 6 output | sed 's/^/    | /'
+        failed=$((failed + 1))
+    fi
+}
+
+expect 2 'did you mean --kernel?' --kernels scale
+expect 2 'did you mean scale?' --kernel scael
+expect 2 'did you mean rmsnorm_fwd?' --contract rmsnorm_fwt
+expect 2 'did you mean scale?' --shader none.comp --as scala
+expect 2 'no such file' --shader none.comp --as scale
+expect 2 'go together' --shader none.comp
+expect 2 'chosen by --kernel' scale
+expect 2 'needs --bench' --baseline x.json
+expect 2 'are for --shader' --define A=1
+expect 2 'is no number' --seed one
+expect 0 'of [0-9]* kernels built' --version
+expect 0 'skeleton:' --contract scale
+
+"$check" --kernel scale --case smallest >output 2>&1
+if [ $? = 77 ]; then
+    echo "skipped: $(grep -m 1 skipped output)"
+    echo "$passed passed, $failed failed, 1 skipped"
+    exit "$failed"
+fi
+expect 2 'no case of these kernels' --kernel scale --case nonsense
+expect 2 'numbers separated by commas' --kernel scale --tuning 1,2,3
+expect 0 '^1 passed, 0 failed' --kernel scale --case smallest --json a.json --junit a.xml
+grep -q '"verdict":.*"passed"' a.json && passed=$((passed + 1)) || failed=$((failed + 1))
+grep -q '<testsuite .*tests="1" failures="0"' a.xml && passed=$((passed + 1)) || failed=$((failed + 1))
+
+sed 's/push.factor \*/push.factor +/' "$root/shaders/scale.comp" >mine.comp
+expect 1 'again: tools/kernel-check --shader .mine.comp. --as scale --case' --shader mine.comp --as scale
+sed 's/push.factor \*/push.faktor */' "$root/shaders/scale.comp" >mine.comp
+expect 3 'mine.comp:[0-9]*:.*faktor' --shader mine.comp --as scale
+cp "$root/shaders/scale.comp" mine.comp
+expect 2 'ID=VALUE with ids below 1' --shader mine.comp --as scale --spec 7=1
+expect 0 'race on' --shader mine.comp --as scale --spec 0=32 --define UNUSED=1
+[ ! -e mine.comp.kernel-check.spv ] && passed=$((passed + 1)) || failed=$((failed + 1))
+
+expect 0 '% of roof' --kernel scale --case ragged --bench --json before.json
+sed 's/\("low":\|"high":\|"seconds":\).*,/\1 1e-9,/' before.json >impossible.json
+expect 1 'SLOWER' --kernel scale --case ragged --bench --baseline impossible.json
+sed 's/\("low":\|"high":\|"seconds":\).*,/\1 10,/' before.json >easy.json
+expect 0 'scale .*ragged .*-' --kernel scale --case ragged --bench --baseline easy.json
+expect 3 'no measurements' --kernel scale --case ragged --bench --baseline a.json
+expect 1 'passed, 1 failed' --kernel scale --case smallest --json "$folder/no/such/folder.json"
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,463 @@
+#include "run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "baseline.h"
+#include "check/cases.h"
+#include "check/reflect.h"
+#include "base/os.h"
+#include "report.h"
+#include "shader.h"
+
+enum { MAX_DEVICES = 16, BENCH_AGAIN = 2 };
+
+typedef struct Devices {
+    Rig rig[MAX_DEVICES];
+    size_t count;
+} Devices;
+
+typedef struct Session {
+    const Options *options;
+    Devices devices;
+    Report report;
+    Baseline *baseline;
+    uint32_t *shader_words;      /* of --shader, NULL: the embedded ones */
+    size_t shader_bytes;
+} Session;
+
+static const uint32_t *spirv_of(const Session *session, const KernelRow *row, size_t *bytes,
+                                const char **why)
+{
+    if (!session->shader_words)
+        return kernel_spirv(row->name, bytes, why);
+    *bytes = session->shader_bytes;
+    return session->shader_words;
+}
+
+static tmb_status pipeline_of(const Session *session, Gpu *gpu, const KernelRow *row,
+                              const KernelTuning *tuning, GpuPipeline **out)
+{
+    if (!session->shader_words)
+        return kernel_pipeline(gpu, row, tuning, out);
+    return kernel_pipeline_of(gpu, row, tuning, session->options->shader, session->shader_words,
+                              session->shader_bytes, out);
+}
+
+/* Nothing more is to be done: Ctrl-C, or a failure with --first. */
+static bool is_over(const Session *session)
+{
+    return os_interrupted() || (session->options->first && session->report.failed);
+}
+
+static tmb_status open_devices(const Options *options, Devices *devices)
+{
+    GpuListing *list = NULL;
+    size_t count = 0;
+    GpuParams params = {.device = options->device, .caps = options->caps,
+                        .validate = options->validate};
+    if (options->device) {
+        devices->count = 1;
+        return gpu_open(&params, &devices->rig[0].gpu);
+    }
+    TRY(gpu_list(&list, &count));
+    tmb_status status = TMB_OK;
+    for (size_t i = 0; i < count && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
+        char index[24];
+        snprintf(index, sizeof index, "%zu", i);
+        params.device = index;
+        if (list[i].problem[0])
+            printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
+        else
+            status = gpu_open(&params, &devices->rig[devices->count++].gpu);
+    }
+    free(list);
+    if (status == TMB_OK && !devices->count)
+        status = fail(TMB_NO_DEVICE, "none of the %zu devices found can be used", count);
+    return status;
+}
+
+/* Prints what runs here; for measuring, finds out what it can do at most. */
+static tmb_status introduce(const Options *options, Rig *rig)
+{
+    const GpuCaps *caps = gpu_caps(rig->gpu);
+    printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
+           (unsigned long long)options->seed);
+    if (!options->bench)
+        return TMB_OK;
+    TRY(kernel_roof(rig->gpu, &rig->roof));
+    printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
+           rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
+    TRY(kernel_roof_matrix(rig->gpu, &rig->matrix_flops));
+    if (rig->matrix_flops > 0)
+        printf("roof: %.1f GFLOP/s on matrix units, f16 operands and f32 sums\n",
+               rig->matrix_flops * 1e-9);
+    return TMB_OK;
+}
+
+static void close_devices(Devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->rig[i].gpu)
+            rig_finish(&devices->rig[i]);
+        gpu_close(&devices->rig[i].gpu);
+    }
+}
+
+/* The constants as --tuning takes them. */
+static void tuning_text(const KernelRow *row, const KernelTuning *tuning, char *out, size_t bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < row->spec_count && used + 12 < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
+}
+
+/* A case that seems slower than the baseline is measured again before it is called so. */
+static tmb_status measure(const Session *session, Rig *rig, const KernelCase *one,
+                          const KernelTuning *tuning, GpuPipeline *pipeline, Entry *entry)
+{
+    tmb_status status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, session->options->seed,
+                                  &entry->bench);
+    entry->measured = status == TMB_OK;
+    entry->flops = entry->row->flops ? entry->row->flops(one->push) : 0;
+    entry->before = baseline_find(session->baseline, entry);
+    for (int i = 0; i < BENCH_AGAIN && status == TMB_OK && entry->before &&
+                    bench_is_slower(entry->before, &entry->bench); i++) {
+        BenchResult again;
+        status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, session->options->seed, &again);
+        if (status == TMB_OK && again.seconds < entry->bench.seconds)
+            entry->bench = again;
+    }
+    KernelRoof roof = rig->roof;
+    if (entry->row->needs & GPU_CAP_COOPMAT && rig->matrix_flops > 0)
+        roof.flops_per_second = rig->matrix_flops;
+    entry->roof_share = kernel_roof_share(&roof, entry->flops, entry->bench.bytes,
+                                          entry->bench.seconds);
+    return status;
+}
+
+static void add_plain(Session *session, const char *device, const KernelRow *row,
+                      const char *case_name, Verdict verdict, const char *problems)
+{
+    report_add(&session->report, &(Entry){.row = row, .device = device, .case_name = case_name,
+                                          .verdict = verdict, .problems = problems});
+}
+
+/* Under the constants asked for, or with NULL the best that are known. */
+static void check_one(Session *session, Rig *rig, const KernelRow *row, const KernelCase *one,
+                      const KernelTuning *asked, const Truths *truths)
+{
+    KernelTuning tuning;
+    Entry entry = {.row = row, .device = gpu_caps(rig->gpu)->name, .case_name = one->name};
+    Text problems = {0};
+    GpuPipeline *pipeline = NULL;
+    const double begin = os_seconds();
+    if (!kernel_fit(gpu_caps(rig->gpu), row, asked, one->push, &tuning)) {
+        add_plain(session, entry.device, row, one->name, VERDICT_SKIPPED, "no such tuning fits the device");
+        return;
+    }
+    tuning_text(row, &tuning, entry.tuning, sizeof entry.tuning);
+    report_progress(&session->report, row, one->name);
+    tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
+    if (status == TMB_OK && truths)
+        status = check_case(rig, row, one, &tuning, pipeline, truths, &entry.worst, &problems);
+    else if (status == TMB_OK)
+        status = measure(session, rig, one, &tuning, pipeline, &entry);
+    if (status != TMB_OK)
+        text_print(&problems, "    %s\n", tmb_last_error());
+    else if (entry.before && bench_is_slower(entry.before, &entry.bench))
+        text_print(&problems, "    slower than the baseline: %.1f us, it was %.1f\n",
+                   entry.bench.seconds * 1e6, entry.before->seconds * 1e6);
+    entry.verdict = problems.bytes ? VERDICT_FAILED : VERDICT_PASSED;
+    entry.problems = problems.bytes ? problems.data : "";
+    entry.seconds = os_seconds() - begin;
+    report_add(&session->report, &entry);
+    text_finish(&problems);
+}
+
+/* The row's default constants, with those of --tuning or --spec in their place. */
+static tmb_status given_tuning(const Options *options, const KernelRow *row, KernelTuning *out)
+{
+    *out = row->tuning;
+    for (uint32_t i = 0; i < options->spec.count; i++) {
+        unsigned id, value;
+        char rest;
+        if (sscanf(options->spec.item[i], "%u=%u%c", &id, &value, &rest) != 2 || id >= row->spec_count)
+            return fail(TMB_USAGE, "--spec %s: %s takes ID=VALUE with ids below %u", options->spec.item[i],
+                        row->name, row->spec_count);
+        out->spec[id] = value;
+    }
+    return options->tuning ? options_words("--tuning", options->tuning, out->spec, row->spec_count)
+                           : TMB_OK;
+}
+
+static tmb_status check_tunings(Session *session, const KernelRow *row, const KernelCase *one,
+                                Rig *rig, const Truths *truths)
+{
+    const Options *options = session->options;
+    KernelTuning given;
+    TRY(given_tuning(options, row, &given));
+    const bool chosen = options->tuning || options->spec.count;
+    const KernelTuning *fold = chosen || options->all_tunings || !truths ? NULL : check_fold_tuning(row, one);
+    check_one(session, rig, row, one, chosen ? &given : fold, truths);
+    for (uint32_t t = 0; options->all_tunings && t < row->tuning_count && !is_over(session); t++)
+        if (memcmp(&row->tunings[t], &given, sizeof given))
+            check_one(session, rig, row, one, &row->tunings[t], truths);
+    return TMB_OK;
+}
+
+static const char *obstacle(const Session *session, const KernelRow *row, const KernelCase *one,
+                            Gpu *gpu)
+{
+    size_t bytes;
+    const char *why = NULL;
+    if (!spirv_of(session, row, &bytes, &why))
+        return why;
+    why = check_obstacle(row, one, gpu_caps(gpu));
+    if (!why && row->slow_on_cpu && gpu_caps(gpu)->kind == GPU_CPU &&
+        check_groups(row, one, NULL) > 10000 && !strcmp(session->options->case_name, "*"))
+        why = "takes a CPU driver minutes; name the case with --case";
+    return why;
+}
+
+static tmb_status check_shared(Session *session, size_t first, const KernelCase *one)
+{
+    const KernelRow *lead = kernel_at(first);
+    const bool bench = session->options->bench;
+    Truths truths = {.count = 0};
+    tmb_status status = TMB_OK;
+    for (size_t i = first; i < kernel_count() && status == TMB_OK; i++) {
+        const KernelRow *row = kernel_at(i);
+        if (!check_same_truth(lead, row) || !glob_match(session->options->kernel, row->name))
+            continue;
+        for (size_t d = 0; d < session->devices.count && status == TMB_OK && !is_over(session); d++) {
+            Rig *rig = &session->devices.rig[d];
+            const char *why = obstacle(session, row, one, rig->gpu);
+            if (!why && !truths.count && !bench &&
+                truths_create(row, one, session->options->seed, &truths) != TMB_OK)
+                why = tmb_last_error();
+            if (why)
+                add_plain(session, gpu_caps(rig->gpu)->name, row, one->name, VERDICT_SKIPPED, why);
+            else
+                status = check_tunings(session, row, one, rig, bench ? NULL : &truths);
+        }
+    }
+    truths_finish(&truths);
+    return status;
+}
+
+/* Whether a case goes beyond 65,535 groups, here or in another row of the same source, which
+ * shares the index arithmetic, or of the same family and grid, where a case would be too large. */
+static bool is_folded(const KernelRow *row)
+{
+    const ShaderLine *own = shader_line(row->name);
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const ShaderLine *line = shader_line(kernel_at(i)->name);
+        bool shares = own && line && !strcmp(own->source, line->source);
+        shares |= kernel_at(i)->grid == row->grid && !strcmp(kernel_at(i)->family, row->family);
+        if (shares && check_folds(kernel_at(i)))
+            return true;
+    }
+    return false;
+}
+
+static void check_interface(Session *session, const KernelRow *row)
+{
+    size_t bytes;
+    const char *why;
+    uint32_t local[3] = {0};
+    Text problems = {0};
+    const uint32_t *words = spirv_of(session, row, &bytes, &why);
+    if (!words) {
+        add_plain(session, "", row, "interface", VERDICT_SKIPPED, why);
+        return;
+    }
+    unsigned found = reflect_check(row, words, bytes, &row->tuning, local, &problems);
+    for (uint32_t t = 0; !found && t < row->tuning_count; t++)
+        found = reflect_check(row, words, bytes, &row->tunings[t], local, &problems);
+    if (!is_folded(row))
+        text_print(&problems, "    %s: no case goes beyond 65,535 groups under any tuning; add one\n",
+                   row->name);
+    add_plain(session, "", row, "interface", problems.bytes ? VERDICT_FAILED : VERDICT_PASSED,
+              problems.bytes ? problems.data : "");
+    text_finish(&problems);
+}
+
+/* The case with the words of --push in place of its own; push holds the bytes. */
+static tmb_status overridden(const Options *options, const KernelRow *row, const KernelCase *one,
+                             uint32_t push[GPU_MAX_PUSH / 4], KernelCase *out)
+{
+    *out = *one;
+    if (!options->push)
+        return TMB_OK;
+    memcpy(push, one->push, row->push_bytes);
+    out->push = push;
+    return options_words("--push", options->push, push, row->push_bytes / 4);
+}
+
+/* The case with the most work; --bench measures it alone unless --case chooses. */
+static uint32_t largest_case(const KernelRow *row)
+{
+    uint32_t largest = 0;
+    double most = -1;
+    for (uint32_t c = 0; c < row->case_count; c++) {
+        double cost = check_cost(row, &row->cases[c]);
+        if (cost > most && (!row->suits || row->suits(row->cases[c].push))) {
+            most = cost;
+            largest = c;
+        }
+    }
+    return largest;
+}
+
+static tmb_status check_group(Session *session, size_t first)
+{
+    const Options *options = session->options;
+    const KernelRow *row = kernel_at(first);
+    const bool one_case = options->bench && !strcmp(options->case_name, "*");
+    for (uint32_t c = 0; c < row->case_count && !is_over(session); c++) {
+        uint32_t push[GPU_MAX_PUSH / 4];
+        KernelCase one;
+        if (!glob_match(options->case_name, row->cases[c].name) || (one_case && c != largest_case(row)))
+            continue;
+        TRY(overridden(options, row, &row->cases[c], push, &one));
+        TRY(check_shared(session, first, &one));
+    }
+    return TMB_OK;
+}
+
+/* An earlier row with the same truth has done this one's cases with its own. */
+static bool is_led(const Options *options, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (check_same_truth(kernel_at(i), kernel_at(index)) &&
+            glob_match(options->kernel, kernel_at(i)->name))
+            return true;
+    return false;
+}
+
+static tmb_status check_all(Session *session)
+{
+    const Options *options = session->options;
+    for (size_t i = 0; i < kernel_count(); i++) {
+        if (!glob_match(options->kernel, kernel_at(i)->name) || is_led(options, i))
+            continue;
+        for (size_t j = i; j < kernel_count() && !options->bench; j++)
+            if (check_same_truth(kernel_at(i), kernel_at(j)) && !is_over(session) &&
+                glob_match(options->kernel, kernel_at(j)->name) &&
+                glob_match(options->case_name, "interface"))
+                check_interface(session, kernel_at(j));
+        TRY(check_group(session, i));
+        for (size_t j = i; j < kernel_count() && !options->bench; j++)
+            if (check_same_truth(kernel_at(i), kernel_at(j)) &&
+                glob_match(options->kernel, kernel_at(j)->name))
+                report_row(&session->report, kernel_at(j));
+    }
+    return TMB_OK;
+}
+
+/* One row's fastest of two measurements; the embedded shader when `built_in`. */
+static tmb_status race_one(const Session *session, Rig *rig, const KernelRow *row, bool built_in,
+                           const KernelCase *one, double *seconds)
+{
+    GpuPipeline *pipeline = NULL;
+    BenchResult result;
+    KernelTuning given, fitted;
+    const bool chosen = session->options->tuning || session->options->spec.count;
+    TRY(given_tuning(session->options, row, &given));
+    if (!kernel_fit(gpu_caps(rig->gpu), row, built_in || !chosen ? NULL : &given, one->push, &fitted))
+        return TMB_OK;
+    if (built_in)
+        TRY(kernel_pipeline(rig->gpu, row, &fitted, &pipeline));
+    else
+        TRY(pipeline_of(session, rig->gpu, row, &fitted, &pipeline));
+    TRY(bench_run(rig->gpu, row, one, &fitted, pipeline, session->options->seed, &result));
+    *seconds = result.seconds < *seconds ? result.seconds : *seconds;
+    return TMB_OK;
+}
+
+/* The developer's shader against the one that would be chosen here, in turns. */
+static tmb_status race(Session *session, Rig *rig)
+{
+    const KernelRow *row = kernel_by_name(session->options->as);
+    const KernelCase *one = &row->cases[largest_case(row)];
+    const KernelRow *best;
+    Dtype dtypes[GPU_MAX_BIND];
+    double mine = 1e9, other = 1e9;
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++)
+        dtypes[i] = row->bind[i].dtype;
+    best = kernel_choose(row->family, dtypes, gpu_caps(rig->gpu), one->push);
+    if (!best || check_obstacle(row, one, gpu_caps(rig->gpu)))
+        return TMB_OK;
+    for (int turn = 0; turn < 2; turn++) {
+        TRY(race_one(session, rig, row, false, one, &mine));
+        TRY(race_one(session, rig, best, true, one, &other));
+    }
+    printf("race on %s, case %s: yours %.1f us, the built-in best (%s) %.1f us: %.2f x %s\n",
+           gpu_caps(rig->gpu)->name, one->name, mine * 1e6, best->name, other * 1e6,
+           mine < other ? other / mine : mine / other, mine < other ? "as fast" : "as slow");
+    return TMB_OK;
+}
+
+static tmb_status prepare(Session *session, const char *root)
+{
+    Options const *options = session->options;
+    const KernelRow *row = options->as ? kernel_by_name(options->as) : NULL;
+    const char *near = options_nearest(options->as ? options->as : options->kernel);
+    if (options->as && !row)
+        return fail(TMB_USAGE, "--as %s: there is no such kernel; %s%s%s", options->as,
+                    near ? "did you mean " : "see --list", near ? near : "", near ? "?" : "");
+    if (!session->report.rows)
+        return fail(TMB_USAGE, "no kernel matches --kernel '%s'; %s%s%s", options->kernel,
+                    near ? "did you mean " : "see --list", near ? near : "", near ? "?" : "");
+    if (options->baseline)
+        TRY(baseline_open(options->baseline, &session->baseline));
+    if (options->shader)
+        TRY(shader_compile(options, row, root, &session->shader_words, &session->shader_bytes));
+    return open_devices(options, &session->devices);
+}
+
+static tmb_status run(Session *session)
+{
+    Devices *devices = &session->devices;
+    Report *report = &session->report;
+    for (size_t i = 0; i < devices->count; i++)
+        TRY(introduce(session->options, &devices->rig[i]));
+    TRY(check_all(session));
+    if (!report->count)
+        return fail(TMB_USAGE, "no case of these kernels matches --case '%s'; see --list",
+                    session->options->case_name);
+    for (size_t i = 0; i < devices->count; i++)
+        if (session->options->shader && !session->options->bench && !report->failed && !os_interrupted())
+            TRY(race(session, &devices->rig[i]));
+    if (session->baseline)
+        baseline_print(report);
+    return os_interrupted() ? fail(TMB_INTERRUPTED, "interrupted") : TMB_OK;
+}
+
+int run_selected(Options *options, const char *root)
+{
+    Session session = {.options = options};
+    report_init(&session.report, options);
+    tmb_status status = prepare(&session, root);
+    int code = 77;
+    bool no_device = status == TMB_NO_DEVICE && !options->device;
+    options->many_devices = session.devices.count > 1;
+    if (status == TMB_OK)
+        status = run(&session);
+    if (no_device)
+        printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
+    else if (status == TMB_OK)
+        code = report_end(&session.report);
+    else
+        code = tmb_exit_code(status);
+    if (status != TMB_OK && !no_device)
+        fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
+    close_devices(&session.devices);
+    baseline_close(&session.baseline);
+    free(session.shader_words);
+    return code;
+}
