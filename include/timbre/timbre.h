@@ -4,6 +4,7 @@
 
 #include "timbre/data.h"
 #include "timbre/device.h"
+#include "timbre/doctor.h"
 #include "timbre/evaluate.h"
 #include "timbre/export.h"
 #include "timbre/generate.h"

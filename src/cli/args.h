@@ -37,6 +37,8 @@ typedef struct CliArgs {
     uint64_t top_k, max_tokens, context, batch;
     /* tokenize */
     bool ids, special;
+    /* doctor */
+    const char *report;
     /* options said on the command line, by their place in cli_options */
     uint64_t given;
 } CliArgs;
@@ -54,6 +56,7 @@ enum {
     CMD_CHAT = 1u << 8,
     CMD_EXPORT = 1u << 9,
     CMD_HELP = 1u << 10,
+    CMD_DOCTOR = 1u << 11,
 };
 
 typedef struct CliCommand {

@@ -15,6 +15,7 @@ tmb_status cmd_eval(const CliArgs *args);
 tmb_status cmd_generate(const CliArgs *args);
 tmb_status cmd_chat(const CliArgs *args);
 tmb_status cmd_export(const CliArgs *args);
+tmb_status cmd_doctor(const CliArgs *args);
 tmb_status cmd_help(const CliArgs *args);
 
 /* What most commands begin with: the model on the host, then the device; on a

@@ -15,6 +15,7 @@ void cli_print_journey(FILE *to)
 {
     fprintf(to, "Timbre gives a language model your voice, on the graphics card you own.\n\n"
                 "  timbre devices                                 what is in this machine\n"
+                "  timbre doctor                                  does the card compute correctly\n"
                 "  timbre data check MODEL letters.jsonl          will these examples teach what you mean\n"
                 "  timbre fit MODEL letters.jsonl                 does it fit\n"
                 "  timbre train MODEL letters.jsonl -o my-voice   fine-tune\n"

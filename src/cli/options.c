@@ -10,6 +10,7 @@
 const CliCommand cli_commands[] = {
     {"devices", CMD_DEVICES, "", "what is here, what it can do, how much memory is free", 0, 0,
      cmd_devices},
+    {"doctor", CMD_DOCTOR, "[--report FILE]", "does this card compute correctly, and how fast", 0, 0, cmd_doctor},
     {"fit", CMD_FIT, "MODEL [DATA]", "does training fit this device, and what would it allocate", 1, 2,
      cmd_fit},
     {"inspect", CMD_INSPECT, "MODEL", "what a model file holds", 1, 1, cmd_inspect},
@@ -85,6 +86,8 @@ const CliOption cli_options[] = {
     {"--batch", "N", CLI_COUNT, FIELD(batch), CMD_GENERATE, 1, 64, "letters answered side by side"},
     {"--to", "FORMAT", CLI_TEXT, FIELD(to), CMD_EXPORT, 0, 0, "peft or gguf-lora"},
     {"--base", "MODEL", CLI_TEXT, FIELD(base), CMD_EXPORT, 0, 0, "the base model, where it has moved"},
+    {"--report", "FILE", CLI_TEXT, FIELD(report), CMD_DOCTOR, 0, 0,
+     "write driver, limits and results as JSON, to send to others"},
     {"--ids", NULL, CLI_FLAG, FIELD(ids), CMD_TOKENIZE, 0, 0, "print ids only"},
     {"--special", NULL, CLI_FLAG, FIELD(special), CMD_TOKENIZE, 0, 0, "parse special tokens in the text"},
 };

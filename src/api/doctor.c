@@ -1,0 +1,209 @@
+/* tmb_doctor_…: runtime/check over every kernel, within a minute. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "check/cases.h"
+#include "timbre/doctor.h"
+
+/* The cheapest ones; kernel-check has time for all. */
+enum { CASES_PER_KERNEL = 2 };
+#define USUAL_SECONDS 45.0
+
+struct tmb_doctor {
+    tmb_doctor_row *rows;
+    size_t count;
+    Arena arena;
+    double seconds;
+    KernelRoof roof;
+    char remedy[24];
+};
+
+static tmb_status run_case(Rig *rig, const KernelRow *row, const KernelCase *one, Text *problems)
+{
+    KernelTuning tuning;
+    Truths truths;
+    Worst worst;
+    GpuPipeline *pipeline = NULL;
+    if (!kernel_fit(gpu_caps(rig->gpu), row, NULL, one->push, &tuning))
+        return TMB_OK;
+    TRY(truths_create(row, one, 1, &truths));
+    tmb_status status = kernel_pipeline(rig->gpu, row, &tuning, &pipeline);
+    if (status == TMB_OK)
+        status = check_case(rig, row, one, &tuning, pipeline, &truths, &worst, problems);
+    truths_finish(&truths);
+    return status;
+}
+
+/* The cheapest case that runs here and costs more than `above`, NULL when there is none. */
+static const KernelCase *next_case(const KernelRow *row, const GpuCaps *caps, double above)
+{
+    const KernelCase *best = NULL;
+    for (uint32_t c = 0; c < row->case_count; c++) {
+        const KernelCase *one = &row->cases[c];
+        if (check_cost(row, one) > above && !check_obstacle(row, one, caps) &&
+            (!best || check_cost(row, one) < check_cost(row, best)))
+            best = one;
+    }
+    return best;
+}
+
+/* A pipeline that does not compile is a wrong kernel; a lost device ends everything. */
+static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row, tmb_doctor_row *out)
+{
+    Text problems = {0};
+    const KernelCase *one = next_case(row, gpu_caps(rig->gpu), -1);
+    for (; one && out->cases < CASES_PER_KERNEL && !problems.bytes;
+         one = next_case(row, gpu_caps(rig->gpu), check_cost(row, one))) {
+        out->cases++;
+        tmb_status status = run_case(rig, row, one, &problems);
+        if (status == TMB_DEVICE_LOST) {
+            const char *why = arena_string(&doctor->arena, tmb_last_error());
+            text_finish(&problems);
+            return fail(TMB_DEVICE_LOST, "the device broke down in kernel %s: %s", row->name, why);
+        }
+        if (status != TMB_OK)
+            text_print(&problems, "    %s\n", tmb_last_error());
+        if (problems.bytes)
+            out->problem = arena_format(&doctor->arena, "case %s:\n%s", one->name, problems.data);
+    }
+    out->verdict = problems.bytes ? TMB_KERNEL_WRONG : TMB_KERNEL_RIGHT;
+    text_finish(&problems);
+    return TMB_OK;
+}
+
+/* The row of its family, of those with the same types, that this device would use. */
+static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
+{
+    Dtype dtypes[GPU_MAX_BIND];
+    const KernelRow *best = NULL;
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++)
+        dtypes[i] = row->bind[i].dtype;
+    return kernel_candidates(row->family, dtypes, caps, &best, 1) && best == row;
+}
+
+static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
+{
+    doctor->count = kernel_count();
+    doctor->rows = MEM_NEW_ARRAY(tmb_doctor_row, doctor->count);
+    for (size_t i = 0; i < doctor->count; i++) {
+        const KernelRow *row = kernel_at(i);
+        const char *why = "";
+        size_t bytes;
+        tmb_doctor_row *out = &doctor->rows[i];
+        *out = (tmb_doctor_row){.kernel = row->name, .family = row->family,
+                                .verdict = TMB_KERNEL_NOT_REACHED, .problem = "time was up"};
+        if (!kernel_spirv(row->name, &bytes, &why)) {
+            out->verdict = TMB_KERNEL_NOT_BUILT;
+            out->problem = why;
+        } else if (!next_case(row, caps, -1)) {
+            out->verdict = TMB_KERNEL_NOT_NEEDED;
+            out->problem = "made for hardware that this device does not have";
+        }
+    }
+}
+
+/* Strikes the capabilities of wrong kernels until no wrong one is left that could be chosen. */
+static void find_remedy(tmb_doctor *doctor, const GpuCaps *caps)
+{
+    uint32_t strike = 0;
+    bool wrong = false, possible = true;
+    for (size_t i = 0; i < doctor->count; i++)
+        if (doctor->rows[i].verdict == TMB_KERNEL_WRONG) {
+            wrong = true;
+            strike |= kernel_at(i)->needs;
+        }
+    for (size_t i = 0; i < doctor->count; i++)
+        if (doctor->rows[i].verdict == TMB_KERNEL_WRONG) {
+            doctor->rows[i].avoidable = (kernel_at(i)->needs & strike) != 0;
+            possible = possible && doctor->rows[i].avoidable;
+        }
+    if (wrong && possible)
+        snprintf(doctor->remedy, sizeof doctor->remedy, "0x%x", caps->bits & ~strike);
+}
+
+static tmb_status run_pass(tmb_doctor *doctor, const tmb_doctor_params *params, Rig *rig, bool choices,
+                           double begin)
+{
+    const double limit = params->seconds > 0 ? params->seconds : USUAL_SECONDS;
+    unsigned done = 0;
+    for (size_t i = 0; i < doctor->count; i++) {
+        tmb_doctor_row *out = &doctor->rows[i];
+        done += out->verdict != TMB_KERNEL_NOT_REACHED;
+    }
+    for (size_t i = 0; i < doctor->count; i++) {
+        const KernelRow *row = kernel_at(i);
+        tmb_doctor_row *out = &doctor->rows[i];
+        if (out->verdict != TMB_KERNEL_NOT_REACHED || (choices && !is_first_choice(row, gpu_caps(rig->gpu))))
+            continue;
+        if (os_interrupted())
+            return fail(TMB_INTERRUPTED, "interrupted");
+        if (os_seconds() - begin > limit)
+            return TMB_OK;
+        if (params->progress)
+            params->progress(params->context, row->name, done++, (unsigned)doctor->count);
+        out->problem = "";
+        TRY(run_kernel(doctor, rig, row, out));
+    }
+    return TMB_OK;
+}
+
+tmb_status tmb_doctor_run(const tmb_doctor_params *params, tmb_doctor **out)
+{
+    tmb_doctor *doctor = MEM_NEW(tmb_doctor);
+    Rig rig = {.gpu = params->device->gpu};
+    const double begin = os_seconds();
+    tmb_status status = TMB_OK;
+    *out = NULL;
+    prepare(doctor, gpu_caps(rig.gpu));
+    /* a device too full to be measured is checked all the same */
+    if (kernel_roof(rig.gpu, &doctor->roof) == TMB_DEVICE_LOST) {
+        status = fail(TMB_DEVICE_LOST, "the device broke down while its speed was measured");
+        goto done;
+    }
+    TRY_OR(done, status, run_pass(doctor, params, &rig, true, begin));
+    TRY_OR(done, status, run_pass(doctor, params, &rig, false, begin));
+    find_remedy(doctor, gpu_caps(rig.gpu));
+    doctor->seconds = os_seconds() - begin;
+    *out = doctor;
+    doctor = NULL;
+done:
+    rig_finish(&rig);
+    tmb_doctor_destroy(&doctor);
+    return status;
+}
+
+void tmb_doctor_destroy(tmb_doctor **doctor)
+{
+    if (!*doctor)
+        return;
+    arena_finish(&(*doctor)->arena);
+    free((*doctor)->rows);
+    free(*doctor);
+    *doctor = NULL;
+}
+
+const tmb_doctor_row *tmb_doctor_rows(const tmb_doctor *doctor, size_t *count)
+{
+    *count = doctor->count;
+    return doctor->rows;
+}
+
+void tmb_doctor_summarise(const tmb_doctor *doctor, tmb_doctor_summary *out)
+{
+    *out = (tmb_doctor_summary){.kernels = (unsigned)doctor->count, .seconds = doctor->seconds,
+                                .flops_per_second = doctor->roof.flops_per_second,
+                                .bytes_per_second = doctor->roof.bytes_per_second};
+    unsigned *const counts[] = {&out->right, &out->wrong, &out->not_needed, &out->not_reached,
+                                &out->not_built};
+    for (size_t i = 0; i < doctor->count; i++)
+        ++*counts[doctor->rows[i].verdict];
+}
+
+const char *tmb_doctor_remedy(const tmb_doctor *doctor)
+{
+    return doctor->remedy[0] ? doctor->remedy : NULL;
+}

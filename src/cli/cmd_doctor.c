@@ -1,0 +1,240 @@
+/* doctor: does this card compute correctly, and what can it do; for owners and for reports. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/os.h"
+#include "base/status.h"
+#include "cli/commands.h"
+
+/* What the families are for, by the beginning of their names; the last takes the rest. */
+static const struct Area {
+    const char *name, *beginnings;
+} areas[] = {
+    {"products of matrices", "matmul matvec"},
+    {"weights of model files", "expand embedding"},
+    {"attention", "attention rope kv_append softmax"},
+    {"norms and activations", "rmsnorm swiglu add scale"},
+    {"loss and optimizer", "cross_entropy grad_norm grad_clip adamw"},
+    {"everything else", ""},
+};
+enum { AREAS = sizeof areas / sizeof *areas };
+
+static size_t area_of(const char *family)
+{
+    for (size_t a = 0; a + 1 < AREAS; a++)
+        for (const char *at = areas[a].beginnings; *at; at += strspn(at, " ")) {
+            size_t length = strcspn(at, " ");
+            if (!strncmp(family, at, length) && (!family[length] || family[length] == '_'))
+                return a;
+            at += length;
+        }
+    return AREAS - 1;
+}
+
+/* Terminal colours, as https://no-color.org wants them. */
+static const char *paint(const char *sequence)
+{
+    const char *plain = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool colour = os_is_terminal(stdout) && !(plain && *plain) && !(term && !strcmp(term, "dumb"));
+    return colour ? sequence : "";
+}
+#define RED paint("\033[1;31m")
+#define GREEN paint("\033[32m")
+#define FAINT paint("\033[2m")
+#define PLAIN paint("\033[0m")
+
+/* A bar in a line of its own, on standard error so that results can be kept in a file. */
+static void show_progress(void *context, const char *kernel, unsigned done, unsigned total)
+{
+    enum { WIDTH = 24 };
+    char bar[WIDTH + 1];
+    (void)context;
+    unsigned filled = total ? done * WIDTH / total : 0;
+    for (unsigned i = 0; i < WIDTH; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "\r\033[K[%s] %u of %u  %s", bar, done + 1, total, kernel);
+    fflush(stderr);
+}
+
+static void print_areas(const tmb_doctor_row *rows, size_t count)
+{
+    for (size_t a = 0; a < AREAS; a++) {
+        unsigned right = 0, wrong = 0;
+        for (size_t i = 0; i < count; i++)
+            if (area_of(rows[i].family) == a) {
+                right += rows[i].verdict == TMB_KERNEL_RIGHT;
+                wrong += rows[i].verdict == TMB_KERNEL_WRONG;
+            }
+        if (!right && !wrong)
+            continue;
+        printf("  %s%s%s  %-24s", wrong ? RED : GREEN, wrong ? "wrong" : "right", PLAIN, areas[a].name);
+        if (wrong)
+            printf("%u of %u kernels compute wrong numbers\n", wrong, right + wrong);
+        else
+            printf("%u kernel%s\n", right, right == 1 ? "" : "s");
+    }
+}
+
+static void print_problems(const tmb_doctor_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].verdict == TMB_KERNEL_WRONG)
+            printf("\n%s%s%s, %s", RED, rows[i].kernel, PLAIN, rows[i].problem);
+}
+
+/* What the owner can do, in the order of what helps. */
+static void print_advice(const tmb_doctor *doctor, const tmb_device_info *info)
+{
+    const char *remedy = tmb_doctor_remedy(doctor);
+    printf("\nWhat to do:\n"
+           "  1. Do not trust what is trained or written with this driver: %s.\n"
+           "     Install its newest version (or, if it is new, the one before) and run this again.\n",
+           info->driver);
+    if (remedy)
+        printf("  2. Until then, add --caps %s to every command: it leaves the wrong kernels out.\n", remedy);
+    else
+        printf("  2. No option avoids them: these kernels use nothing beyond plain Vulkan 1.2.\n");
+    printf("  3. Please send the file of 'timbre doctor --report FILE' with a bug report; it names the\n"
+           "     card and driver, and nothing about you.\n");
+}
+
+static void print_verdict(const tmb_doctor_summary *summary)
+{
+    unsigned tried = summary->right + summary->wrong;
+    printf("\n");
+    if (summary->wrong)
+        printf("%s%u of %u kernels compute wrong numbers on this card.%s\n", RED, summary->wrong, tried, PLAIN);
+    else
+        printf("%sAll %u kernels compute correctly on this card.%s\n", GREEN, tried, PLAIN);
+    if (summary->not_needed)
+        printf("%s%u more are made for other hardware and are not used here.%s\n", FAINT, summary->not_needed,
+               PLAIN);
+    if (summary->not_reached)
+        printf("%s%u more were not reached in the time; of each kind the one in use was.%s\n", FAINT,
+               summary->not_reached, PLAIN);
+    if (summary->not_built)
+        printf("%s%u more are not in this build; 'timbre --version' says why.%s\n", FAINT, summary->not_built,
+               PLAIN);
+}
+
+static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)
+{
+    size_t count;
+    tmb_doctor_summary summary;
+    char memory[32], range[32];
+    const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);
+    tmb_doctor_summarise(doctor, &summary);
+    printf("%s\n", info->name);
+    printf("  driver  %s, Vulkan %u.%u\n", info->driver, info->api_major, info->api_minor);
+    printf("  memory  %s, one binding covers %s\n", cli_bytes(info->memory_bytes, memory),
+           cli_bytes(info->storage_range, range));
+    if (summary.flops_per_second > 0)
+        printf("  speed   %.1f GFLOP/s of f32 arithmetic, %.1f GB/s of memory, measured\n",
+               summary.flops_per_second * 1e-9, summary.bytes_per_second * 1e-9);
+    printf("\n");
+    print_areas(rows, count);
+    print_problems(rows, count);
+    print_verdict(&summary);
+    if (summary.wrong)
+        print_advice(doctor, info);
+}
+
+static void add_device(cJSON *report, const tmb_device_info *info)
+{
+    cJSON *device = cJSON_AddObjectToObject(report, "device");
+    cJSON_AddStringToObject(device, "name", info->name);
+    cJSON_AddStringToObject(device, "driver", info->driver);
+    cJSON_AddStringToObject(device, "kind", info->kind);
+    cJSON_AddNumberToObject(device, "api_major", info->api_major);
+    cJSON_AddNumberToObject(device, "api_minor", info->api_minor);
+    cJSON_AddNumberToObject(device, "memory_bytes", (double)info->memory_bytes);
+    cJSON_AddNumberToObject(device, "memory_free", (double)info->memory_free);
+    cJSON_AddNumberToObject(device, "storage_range", (double)info->storage_range);
+    cJSON_AddNumberToObject(device, "subgroup_size", info->subgroup_size);
+    cJSON_AddNumberToObject(device, "shared_bytes", info->shared_bytes);
+    cJSON_AddNumberToObject(device, "max_invocations", info->max_invocations);
+    cJSON_AddBoolToObject(device, "f16", info->f16);
+    cJSON_AddBoolToObject(device, "matrix_units", info->matrix_units);
+}
+
+/* Card, driver, limits and results; no names of people, machines or files. */
+static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info, const char *caps)
+{
+    static const char *const verdicts[] = {"right", "wrong", "not needed", "not reached", "not built"};
+    size_t count;
+    tmb_doctor_summary summary;
+    const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);
+    const char *remedy = tmb_doctor_remedy(doctor);
+    cJSON *report = cJSON_CreateObject();
+    tmb_doctor_summarise(doctor, &summary);
+    cJSON_AddStringToObject(report, "timbre", tmb_version());
+    cJSON_AddStringToObject(report, "commit", tmb_commit());
+    add_device(report, info);
+    cJSON_AddStringToObject(report, "caps", caps ? caps : "all");
+    cJSON_AddNumberToObject(report, "flops_per_second", summary.flops_per_second);
+    cJSON_AddNumberToObject(report, "bytes_per_second", summary.bytes_per_second);
+    cJSON_AddNumberToObject(report, "seconds", summary.seconds);
+    cJSON_AddNumberToObject(report, "right", summary.right);
+    cJSON_AddNumberToObject(report, "wrong", summary.wrong);
+    if (remedy)
+        cJSON_AddStringToObject(report, "remedy", remedy);
+    cJSON *kernels = cJSON_AddArrayToObject(report, "kernels");
+    for (size_t i = 0; i < count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddItemToArray(kernels, row);
+        cJSON_AddStringToObject(row, "kernel", rows[i].kernel);
+        cJSON_AddStringToObject(row, "verdict", verdicts[rows[i].verdict]);
+        cJSON_AddNumberToObject(row, "cases", rows[i].cases);
+        if (rows[i].problem[0])
+            cJSON_AddStringToObject(row, "problem", rows[i].problem);
+    }
+    return report;
+}
+
+static tmb_status write_report(const char *path, const tmb_doctor *doctor, const tmb_device_info *info,
+                               const char *caps)
+{
+    cJSON *report = report_json(doctor, info, caps);
+    char *text = cJSON_Print(report);
+    tmb_status status = text ? os_write_file(path, text, strlen(text))
+                             : fail(TMB_OUT_OF_HOST, "no memory for the report");
+    free(text);
+    cJSON_Delete(report);
+    return status;
+}
+
+tmb_status cmd_doctor(const CliArgs *args)
+{
+    tmb_device *device = NULL;
+    tmb_doctor *doctor = NULL;
+    tmb_device_info info;
+    tmb_doctor_summary summary;
+    const bool progress = !args->quiet && !args->json && os_is_terminal(stderr);
+    tmb_status status = TMB_OK;
+    TRY_OR(done, status, cli_open(args, NULL, &device));
+    tmb_device_describe(device, &info);
+    status = tmb_doctor_run(&(tmb_doctor_params){.device = device,
+                                                 .progress = progress ? show_progress : NULL}, &doctor);
+    if (progress)
+        fprintf(stderr, "\r\033[K");
+    if (status != TMB_OK)
+        goto done;
+    tmb_doctor_summarise(doctor, &summary);
+    if (args->json)
+        cli_print_json(report_json(doctor, &info, args->caps));
+    else
+        print_report(doctor, &info);
+    if (args->report)
+        TRY_OR(done, status, write_report(args->report, doctor, &info, args->caps));
+    if (args->report && !args->json && !args->quiet)
+        printf("\nThe report is in %s.\n", args->report);
+    if (summary.wrong)
+        status = fail(TMB_FAILED, "%u kernels compute wrong numbers on this card", summary.wrong);
+done:
+    tmb_doctor_destroy(&doctor);
+    tmb_device_close(&device);
+    return status;
+}
