@@ -42,8 +42,9 @@ tmb_status vk_check(VkResult result, const char *what)
                     "of memory does that", what);
     tmb_status status = result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? TMB_OUT_OF_DEVICE
                         : result == VK_ERROR_OUT_OF_HOST_MEMORY ? TMB_OUT_OF_HOST : TMB_FAILED;
-    return fail(status, "%s: the driver answered \"%s\" (VkResult %d)", what,
-                result_name(result), (int)result);
+    return fail(status, "%s: the driver answered \"%s\" (VkResult %d)%s", what,
+                result_name(result), (int)result,
+                status == TMB_FAILED ? "" : "; close other programs that use the device");
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(
