@@ -20,6 +20,15 @@ static inline void faults_set(const char *text)
     os_set_environment("TIMBRE_FAULTS", setting);
 }
 
+/* Before a device is opened: the layer's log tells afterwards whether it is there at all. */
+static inline void faults_begin(const char *path)
+{
+    remove(path);
+    os_set_environment("TIMBRE_FAULTS_LOG", path);
+    os_set_environment("TIMBRE_FAULTS_SECONDS", "0");
+    faults_set("stall@open:1");
+}
+
 /* Lines of the layer's log that begin with this, and the number at the end of the last. */
 static inline unsigned faults_logged(const char *path, const char *begins, unsigned long *number)
 {

@@ -94,19 +94,19 @@ static void stalled(Test *test, Gpu *gpu)
     os_set_environment("TIMBRE_FAULTS_SECONDS", "0.1");
     faults_set("stall@submit:1");
     CHECK_OK(test, device_trial(gpu));
-    CHECK(test, !gpu_notice(gpu) && faults_logged(logged, "stall", NULL) == 2);
+    CHECK(test, !gpu_notice(gpu) && faults_logged(logged, "stall", NULL) == 3);
 }
 
 int main(void)
 {
     Test test = {.name = "gpu faults"};
     Gpu *gpu = NULL;
-    (void)!os_remove(logged);
-    os_set_environment("TIMBRE_FAULTS_LOG", logged);
-    faults_set(NULL);
+    faults_begin(logged);
     tmb_status status = gpu_open(&(GpuParams){.submit_seconds = 0.1}, &gpu);
     if (status == TMB_NO_DEVICE) {
         test_skip(&test, tmb_last_error());
+    } else if (!status && !faults_logged(logged, "stall at open", NULL)) {
+        test_skip(&test, "the fault layer is not loaded");
     } else if (CHECK_OK(&test, status)) {
         lost_and_opened_again(&test, gpu, "submit");
         lost_and_opened_again(&test, gpu, "wait");
@@ -115,6 +115,6 @@ int main(void)
         stalled(&test, gpu);
     }
     gpu_close(&gpu);
-    CHECK_OK(&test, os_remove(logged));
+    (void)!os_remove(logged);
     return test_end(&test);
 }
