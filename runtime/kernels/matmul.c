@@ -159,7 +159,8 @@ const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
 
 /* ---- shared-memory tiles ------------------------------------------------ */
 
-enum { TILE_THREADS, TILE_M, TILE_N, TILE_K, TILE_WORK_M, TILE_WORK_N, TILE_SPECS };
+enum { TILE_THREADS, TILE_M, TILE_N, TILE_K, TILE_WORK_M, TILE_WORK_N, TILE_BUFFERS, TILE_ALIGNED,
+       TILE_SPECS };
 
 static void tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
@@ -170,17 +171,18 @@ static void tile_grid(const void *push, const KernelTuning *tuning, uint32_t gro
     kernel_fold(down * across, groups);
 }
 
-/* Threads, tile m, n, k, outputs of one invocation down and across. 8 x 8 outputs read shared
- * memory half as often as 4 x 4 and need 84 vector registers on RADV (polaris10 to gfx1100, none
- * spilled). */
+/* Threads, tile m, n, k, outputs of one invocation down and across, buffers. 8 x 8 outputs read
+ * shared memory half as often as 4 x 4 and need 108 to 120 vector registers on RADV (navi31, none
+ * spilled); a second buffer saves a barrier and halves how many groups fit a compute unit. */
 static const KernelTuning tile_tunings[] = {
-    {{64, 64, 64, 16, 8, 8}},
-    {{256, 64, 64, 16, 4, 4}},
-    {{256, 64, 64, 32, 4, 4}},
-    {{64, 32, 32, 16, 4, 4}},
-    {{128, 64, 32, 16, 4, 4}},
-    {{256, 128, 64, 16, 8, 4}},
-    {{256, 128, 128, 16, 8, 8}},
+    {{64, 64, 64, 16, 8, 8, 1, 0}},
+    {{64, 64, 64, 16, 8, 8, 2, 0}},
+    {{256, 64, 64, 16, 4, 4, 1, 0}},
+    {{256, 64, 64, 32, 4, 4, 1, 0}},
+    {{64, 32, 32, 16, 4, 4, 2, 0}},
+    {{128, 64, 32, 16, 4, 4, 2, 0}},
+    {{256, 128, 64, 16, 8, 4, 1, 0}},
+    {{256, 128, 128, 16, 8, 8, 1, 0}},
 };
 
 /* Cards with small register files take the first tuning of the list that fits. */
@@ -189,15 +191,34 @@ static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
     return !caps->lane_sums || tuning->spec[TILE_WORK_M] * tuning->spec[TILE_WORK_N] <= caps->lane_sums;
 }
 
-/* LoRA's skinny products would leave three quarters of a square tile empty. */
-static void tile_specialise(const void *push, KernelTuning *tuning)
+/* LoRA's skinny products would leave three quarters of a square tile empty. `inner` is the length
+ * of A's runs in memory, b_inner of B's. */
+static void tile_constants(const MatmulPush *p, uint32_t inner, uint32_t b_inner,
+                           KernelTuning *tuning)
 {
-    static const uint32_t narrow[] = {64, 64, 16, 32, 4, 4}, flat[] = {64, 16, 64, 32, 4, 4};
-    const MatmulPush *p = push;
+    static const uint32_t narrow[] = {64, 64, 16, 32, 4, 4, 1}, flat[] = {64, 16, 64, 32, 4, 4, 1};
+    uint32_t all = p->a_stride | p->b_stride | p->c_stride | p->a_offset | p->b_offset |
+                   p->c_offset | p->n | inner | b_inner;
     if (p->n <= 16)
         memcpy(tuning->spec, narrow, sizeof narrow);
     else if (p->m <= 16)
         memcpy(tuning->spec, flat, sizeof flat);
+    tuning->spec[TILE_ALIGNED] = all % 4 == 0;
+}
+
+static void nt_tile_specialise(const void *push, KernelTuning *tuning)
+{
+    tile_constants(push, ((const MatmulPush *)push)->k, ((const MatmulPush *)push)->k, tuning);
+}
+
+static void nn_tile_specialise(const void *push, KernelTuning *tuning)
+{
+    tile_constants(push, ((const MatmulPush *)push)->k, ((const MatmulPush *)push)->n, tuning);
+}
+
+static void tn_tile_specialise(const void *push, KernelTuning *tuning)
+{
+    tile_constants(push, ((const MatmulPush *)push)->m, ((const MatmulPush *)push)->n, tuning);
 }
 
 /* ---- register tiles for CPU drivers ------------------------------------- */
@@ -313,8 +334,9 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .tune = true,                                                                 \
         .slow_on_cpu = true,                                                          \
         .spec_count = TILE_SPECS,                                                     \
-        .tuning = {{64, 64, 64, 16, 8, 8}},                                           \
-        .specialise = tile_specialise, .adapt = tile_adapt,                                                \
+        .tuning = {{64, 64, 64, 16, 8, 8, 1, 0}},                                     \
+        .specialise = LAYOUT##_tile_specialise,                                       \
+        .adapt = tile_adapt,                                                          \
         .tunings = tile_tunings,                                                      \
         .tuning_count = COUNT_OF(tile_tunings),                                       \
         .grid = tile_grid,                                                            \
