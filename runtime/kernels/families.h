@@ -9,6 +9,7 @@
     FAMILY(elementwise)           \
     FAMILY(embedding)             \
     FAMILY(expand)                \
+    FAMILY(lora)                  \
     FAMILY(loss)                  \
     FAMILY(matmul)                \
     FAMILY(matmul_matrix)         \

@@ -60,6 +60,7 @@ struct Tensor {
     uint32_t index;          /* in graph->tensors */
     uint32_t chunk;          /* PARAMETER, GRADIENT, MOMENT: chunk of the region … */
     uint64_t offset;         /* … and first element inside it (graph/parameters.h) */
+    bool stretch;            /* PARAMETER: [1, cols] of the chunk, in which others lie */
 
     /* differentiation; private to graph.c */
     bool needs_grad;         /* a parameter, or computed from one */

@@ -9,6 +9,18 @@ struct Interp {
     double **data;           /* one per tensor */
 };
 
+/* The tensor whose memory this one lies in: a stretch of parameters, if there is one, or itself. */
+static const Tensor *holder(const Graph *graph, const Tensor *tensor)
+{
+    for (uint32_t i = 0; tensor->life == LIFE_PARAMETER && i < graph->tensor_count; i++) {
+        const Tensor *other = graph->tensors[i];
+        if (other->stretch && other->chunk == tensor->chunk && other->offset <= tensor->offset &&
+            other->offset + other->cols >= tensor->offset + tensor_elements(tensor))
+            return other;
+    }
+    return tensor;
+}
+
 tmb_status interp_create(const Graph *graph, Interp **out)
 {
     Interp *interp = MEM_NEW(Interp);
@@ -17,6 +29,8 @@ tmb_status interp_create(const Graph *graph, Interp **out)
     for (uint32_t i = 0; i < graph->tensor_count; i++) {
         const Tensor *tensor = graph->tensors[i];
         uint64_t count = dtype_elements(tensor->dtype, tensor_elements(tensor));
+        if (holder(graph, tensor) != tensor)
+            continue;
         interp->data[i] = mem_try(count, sizeof(double));
         if (!interp->data[i]) {
             interp_destroy(&interp);
@@ -26,6 +40,11 @@ tmb_status interp_create(const Graph *graph, Interp **out)
                         (double)count * 8 / (1 << 20), tensor->name);
         }
     }
+    for (uint32_t i = 0; i < graph->tensor_count; i++) {
+        const Tensor *tensor = graph->tensors[i], *whole = holder(graph, tensor);
+        if (whole != tensor)
+            interp->data[i] = interp->data[whole->index] + (tensor->offset - whole->offset);
+    }
     *out = interp;
     return TMB_OK;
 }
@@ -34,8 +53,10 @@ void interp_destroy(Interp **interp)
 {
     if (!*interp)
         return;
-    for (uint32_t i = 0; i < (*interp)->graph->tensor_count; i++)
-        free((*interp)->data[i]);
+    const Graph *graph = (*interp)->graph;
+    for (uint32_t i = 0; i < graph->tensor_count; i++)
+        if (holder(graph, graph->tensors[i]) == graph->tensors[i])
+            free((*interp)->data[i]);
     free((*interp)->data);
     free(*interp);
     *interp = NULL;

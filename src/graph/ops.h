@@ -19,6 +19,9 @@ Tensor *graph_rmsnorm(Graph *graph, Tensor *x, Tensor *weight, float eps, const 
 enum { LINEAR_MATVEC_ROWS = 8 };
 Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name);
 
+/* Up to three linears of one input, named after their weights; y[count] receives the outputs.
+ * While decoding, their adapters are one dispatch. */
+void graph_linears(Graph *graph, Tensor *x, Tensor *const *weights, uint32_t count, Tensor **y);
 /* x + y of that linear. Where nothing is trained, x itself is added to and returned. */
 Tensor *graph_linear_add(Graph *graph, Tensor *x, Tensor *y, Tensor *weight, const char *name);
 

@@ -39,6 +39,15 @@ Tensor *model_apply(ModelGraph *build, Tensor *x, const char *format, uint32_t l
     return graph_linear(build->graph, x, weight, weight->name);
 }
 
+void model_apply_all(ModelGraph *build, Tensor *x, const char *const *formats, uint32_t count,
+                     uint32_t layer, Tensor **out)
+{
+    Tensor *weights[3];
+    for (uint32_t i = 0; i < count; i++)
+        weights[i] = model_weight(build, formats[i], layer);
+    graph_linears(build->graph, x, weights, count, out);
+}
+
 Tensor *model_apply_add(ModelGraph *build, Tensor *residual, Tensor *x, const char *format,
                         uint32_t layer)
 {

@@ -84,9 +84,10 @@ static Tensor *attention_block(ModelGraph *build, uint32_t layer, Tensor *x)
                               model_weight(build, "blk.%u.attn_norm.weight", layer),
                               model_config(build->model)->norm_eps,
                               model_label(build, layer, "attn_norm"));
-    Tensor *qkv[] = {model_apply(build, h, "blk.%u.attn_q.weight", layer),
-                     model_apply(build, h, "blk.%u.attn_k.weight", layer),
-                     model_apply(build, h, "blk.%u.attn_v.weight", layer)};
+    static const char *const names[] = {"blk.%u.attn_q.weight", "blk.%u.attn_k.weight",
+                                        "blk.%u.attn_v.weight"};
+    Tensor *qkv[3];
+    model_apply_all(build, h, names, 3, layer, qkv);
     Tensor *o = model_attention(build, layer, qkv, 0);
     return model_apply_add(build, x, o, "blk.%u.attn_output.weight", layer);
 }
@@ -97,9 +98,10 @@ static Tensor *ffn_block(ModelGraph *build, uint32_t layer, Tensor *x)
     Tensor *h = graph_rmsnorm(graph, x, model_weight(build, "blk.%u.ffn_norm.weight", layer),
                               model_config(build->model)->norm_eps,
                               model_label(build, layer, "ffn_norm"));
-    Tensor *gate = model_apply(build, h, "blk.%u.ffn_gate.weight", layer);
-    Tensor *up = model_apply(build, h, "blk.%u.ffn_up.weight", layer);
-    h = graph_swiglu(graph, gate, up, model_label(build, layer, "swiglu"));
+    static const char *const names[] = {"blk.%u.ffn_gate.weight", "blk.%u.ffn_up.weight"};
+    Tensor *both[2];
+    model_apply_all(build, h, names, 2, layer, both);
+    h = graph_swiglu(graph, both[0], both[1], model_label(build, layer, "swiglu"));
     return model_apply_add(build, x, h, "blk.%u.ffn_down.weight", layer);
 }
 

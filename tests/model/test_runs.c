@@ -15,11 +15,10 @@ typedef struct Machine {
     Program *program;
 } Machine;
 
-static bool start(Machine *m, uint32_t row_tokens, uint32_t recompute, uint32_t layers)
+static bool start_build(Machine *m, ModelBuild build)
 {
-    ModelBuild build = {.mode = MODEL_TRAIN, .row_tokens = row_tokens, .recompute = recompute,
-                        .recompute_layers = layers, .range = gpu_caps(m->gpu)->storage_range,
-                        .lora = m->lora};
+    build.range = gpu_caps(m->gpu)->storage_range;
+    build.lora = m->lora;
     if (!CHECK_OK(m->test, model_build(m->model, &build, &m->graph)) ||
         !CHECK_OK(m->test, plan_create(m->graph, gpu_caps(m->gpu), &m->plan)))
         return false;
@@ -27,6 +26,12 @@ static bool start(Machine *m, uint32_t row_tokens, uint32_t recompute, uint32_t 
     return CHECK_OK(m->test, store_create(m->gpu, &planned, 1, &m->store)) &&
            CHECK_OK(m->test, model_upload(m->model, m->store)) &&
            CHECK_OK(m->test, program_create(m->gpu, &planned, m->store, &m->program));
+}
+
+static bool start(Machine *m, uint32_t row_tokens, uint32_t recompute, uint32_t layers)
+{
+    return start_build(m, (ModelBuild){.mode = MODEL_TRAIN, .row_tokens = row_tokens,
+                                       .recompute = recompute, .recompute_layers = layers});
 }
 
 static void stop(Machine *m)
@@ -138,6 +143,46 @@ static void test_compare(Machine m, const Packed *packed)
     stop(&m);
 }
 
+/* Three tokens of one sequence in a pass, with adapters: the kernels of decoding, one by one. */
+static void test_decode(Machine m)
+{
+    enum { ROWS = 3 };
+    static const uint32_t tokens[ROWS] = {7, 41, 3}, order[ROWS] = {0, 1, 2};
+    static const uint32_t span[2 * ROWS] = {0, 1, 0, 2, 0, 3};
+    const struct { const char *name; const uint32_t *data; uint32_t words; } inputs[] = {
+        {"tokens", tokens, ROWS}, {"positions", order, ROWS}, {"slots", order, ROWS},
+        {"span", span, 2 * ROWS}, {"label_rows", order, ROWS},
+    };
+    const Parameters *set = lora_parameters(m.lora);
+    Interp *interp = NULL;
+    char report[256] = "untouched";
+    Values values = {{0}};
+    values.at[VALUE_ROWS] = values.at[VALUE_LABELS] = ROWS;
+    if (start_build(&m, (ModelBuild){.mode = MODEL_DECODE, .row_tokens = ROWS, .positions = 16,
+                                     .cache_rows = 16}) &&
+        CHECK_OK(m.test, interp_create(m.graph, &interp)) &&
+        CHECK_OK(m.test, model_load_interp(m.model, m.graph, interp))) {
+        for (uint32_t i = 0; i < COUNT_OF(inputs); i++) {
+            interp_load(interp, graph_find(m.graph, inputs[i].name), inputs[i].data);
+            CHECK_OK(m.test, program_write(m.program, inputs[i].name, inputs[i].data,
+                                           4ull * inputs[i].words));
+        }
+        for (uint32_t i = 0; i < set->count; i++) {
+            uint64_t count = set->items[i].rows * set->items[i].cols;
+            float *adapter = MEM_NEW_ARRAY(float, count);
+            for (uint64_t v = 0; v < count; v++)
+                adapter[v] = packed_adapter(i, v);
+            interp_load(interp, graph_find(m.graph, set->items[i].name), adapter);
+            CHECK_OK(m.test, store_set(m.store, LIFE_PARAMETER, &set->items[i], adapter));
+            free(adapter);
+        }
+        CHECK_OK(m.test, program_compare(m.program, interp, &values, 1e-4, report, sizeof report));
+        CHECK_STRING(m.test, "", report);
+    }
+    interp_destroy(&interp);
+    stop(&m);
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "runs"};
@@ -161,6 +206,7 @@ int main(int argc, char **argv)
         Packed packed = packed_case(model_config(model)->vocab);
         test_parts(machine, &packed);
         test_compare(machine, &packed);
+        test_decode(machine);
     }
     lora_destroy(&lora);
     model_close(&model);

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "graph/ops/weight.h"
+#include "lora_vectors.push.h"
 #include "matmul.push.h"
 
 /* One product of the low-rank part, on whole tensors. */
@@ -104,31 +105,123 @@ static LinearAdapter adapter_of(Graph *graph, const Tensor *weight, const char *
     return adapter;
 }
 
-/* The nodes of y (+)= x · Wᵀ and, with h, of the adapter. */
-static void forward(Graph *graph, const WeightProduct *product, const LinearAdapter *adapter,
-                    Tensor *h, const char *name)
-{
-    if (!graph->params.train && product->rows <= LINEAR_MATVEC_ROWS)
-        weight_matvec(graph, product, name);
-    else
-        weight_forward(graph, product, name);
-    if (!h)
-        return;
-    product_nt(graph, name, "h", &(Product){product->x, adapter->a, h, 1, 0});
-    product_nt(graph, name, "lora", &(Product){h, adapter->b, product->y, adapter->scale, 1});
-}
-
 static Tensor *low_rank(Graph *graph, const Tensor *x, const LinearAdapter *adapter,
                         const char *name)
 {
     return adapter->a ? graph_work(graph, x->rows, adapter->a->rows, x->live, name, "h") : NULL;
 }
 
+static void adapter_forward(Graph *graph, Tensor *x, const LinearAdapter *adapter, Tensor *h,
+                            Tensor *y, const char *name)
+{
+    product_nt(graph, name, "h", &(Product){x, adapter->a, h, 1, 0});
+    product_nt(graph, name, "lora", &(Product){h, adapter->b, y, adapter->scale, 1});
+}
+
+/* ---- few rows, nothing trained ------------------------------------------- */
+
+typedef struct Decoded {
+    Tensor *weight, *y;
+    uint32_t accumulate;
+    const char *name;
+    LinearAdapter adapter;   /* a NULL: none */
+} Decoded;
+
+static bool is_decoding(const Graph *graph, const Tensor *x)
+{
+    return !graph->params.train && x->rows <= LINEAR_MATVEC_ROWS;
+}
+
+/* The stretch of parameters that holds the adapters of all parts; false when they differ in rank
+ * or scale or lie in several chunks. */
+static bool adapters_stretch(const Decoded *parts, uint32_t count, uint64_t *begin, uint64_t *end)
+{
+    const LinearAdapter *first = &parts[0].adapter;
+    *begin = UINT64_MAX;
+    *end = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const LinearAdapter *adapter = &parts[i].adapter;
+        const Tensor *both[] = {adapter->a, adapter->b};
+        if (adapter->a->rows != first->a->rows || adapter->scale != first->scale)
+            return false;
+        for (uint32_t t = 0; t < 2; t++) {
+            if (both[t]->life != LIFE_PARAMETER || both[t]->chunk != first->a->chunk)
+                return false;
+            uint64_t last = both[t]->offset + tensor_elements(both[t]);
+            *begin = both[t]->offset < *begin ? both[t]->offset : *begin;
+            *end = last > *end ? last : *end;
+        }
+    }
+    return true;
+}
+
+/* What up to three adapters of x add, in one dispatch; false when no kernel does that. */
+static bool join_adapters(Graph *graph, Tensor *x, const Decoded *parts, uint32_t count)
+{
+    uint64_t begin, end;
+    if (!adapters_stretch(parts, count, &begin, &end))
+        return false;
+    const LinearAdapter *first = &parts[0].adapter;
+    LoraVectorsPush push = {.rows = (uint32_t)x->rows, .k = (uint32_t)x->cols,
+                            .rank = (uint32_t)first->a->rows, .scale = first->scale};
+    push_uint *const n[] = {&push.n0, &push.n1, &push.n2};
+    push_uint *const a[] = {&push.a0, &push.a1, &push.a2};
+    push_uint *const b[] = {&push.b0, &push.b1, &push.b2};
+    for (uint32_t i = 0; i < count; i++) {
+        *n[i] = (uint32_t)parts[i].adapter.b->rows;
+        *a[i] = (uint32_t)(parts[i].adapter.a->offset - begin);
+        *b[i] = (uint32_t)(parts[i].adapter.b->offset - begin);
+    }
+    if (!kernel_by_name("lora_vectors")->suits(&push))
+        return false;
+    const char *name = arena_format(&graph->arena, "%s.adapters", parts[0].name);
+    Tensor *stretch = graph_tensor(graph, LIFE_PARAMETER, DTYPE_F32, 1, end - begin, name);
+    stretch->chunk = first->a->chunk;
+    stretch->offset = begin;
+    stretch->stretch = true;
+    Node *node = graph_node(graph, "lora_vectors", parts[0].name, "lora", &push, sizeof push);
+    node_bind(node, x);
+    node_bind(node, stretch);
+    for (uint32_t i = 0; i < 3; i++)
+        node_bind(node, parts[i < count ? i : 0].y);
+    node_patch_rows(node, offsetof(LoraVectorsPush, rows), x, 1);
+    return true;
+}
+
+/* At most three linears of one x. */
+static void decode(Graph *graph, Tensor *x, Decoded *parts, uint32_t count)
+{
+    Decoded adapted[3];
+    uint32_t adapted_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        Decoded *part = &parts[i];
+        assert(x->cols == part->weight->cols);
+        part->adapter = adapter_of(graph, part->weight, part->name);
+        WeightProduct product = {.weight = part->weight, .x = x, .y = part->y, .live = x,
+                                 .rows = (uint32_t)x->rows, .accumulate = part->accumulate};
+        weight_matvec(graph, &product, part->name);
+        if (part->adapter.a)
+            adapted[adapted_count++] = *part;
+    }
+    if (!adapted_count || join_adapters(graph, x, adapted, adapted_count))
+        return;
+    for (uint32_t i = 0; i < adapted_count; i++)
+        adapter_forward(graph, x, &adapted[i].adapter,
+                        low_rank(graph, x, &adapted[i].adapter, adapted[i].name), adapted[i].y,
+                        adapted[i].name);
+}
+
+/* ---- the ops -------------------------------------------------------------- */
+
 Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
 {
     assert(x->cols == weight->cols);
-    LinearAdapter adapter = adapter_of(graph, weight, name);
     Tensor *y = graph_work(graph, x->rows, weight->rows, x->live, name, "y");
+    if (is_decoding(graph, x)) {
+        decode(graph, x, &(Decoded){.weight = weight, .y = y, .name = name}, 1);
+        return y;
+    }
+    LinearAdapter adapter = adapter_of(graph, weight, name);
     Tensor *h = low_rank(graph, x, &adapter, name);
     TapeRecord *record = tape_begin(graph, &linear_op, name);
     tape_in(record, x);
@@ -141,9 +234,28 @@ Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
         tape_out(record, graph, h);
     WeightProduct product = {.weight = weight, .x = x, .y = y, .live = x,
                              .rows = (uint32_t)x->rows};
-    forward(graph, &product, &adapter, h, name);
+    weight_forward(graph, &product, name);
+    if (h)
+        adapter_forward(graph, x, &adapter, h, y, name);
     tape_end(graph);
     return y;
+}
+
+void graph_linears(Graph *graph, Tensor *x, Tensor *const *weights, uint32_t count, Tensor **y)
+{
+    Decoded parts[3] = {{0}};
+    assert(count <= COUNT_OF(parts));
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = weights[i]->name;
+        if (!is_decoding(graph, x)) {
+            y[i] = graph_linear(graph, x, weights[i], name);
+            continue;
+        }
+        y[i] = graph_work(graph, x->rows, weights[i]->rows, x->live, name, "y");
+        parts[i] = (Decoded){.weight = weights[i], .y = y[i], .name = name};
+    }
+    if (is_decoding(graph, x))
+        decode(graph, x, parts, count);
 }
 
 Tensor *graph_linear_add(Graph *graph, Tensor *x, Tensor *y, Tensor *weight, const char *name)
@@ -153,9 +265,15 @@ Tensor *graph_linear_add(Graph *graph, Tensor *x, Tensor *y, Tensor *weight, con
                          arena_format(&graph->arena, "%s.add", name));
     assert(y->cols == weight->cols && x->cols == weight->rows && x->rows == y->rows);
     assert(x->life == LIFE_WORK);
+    if (is_decoding(graph, y)) {
+        decode(graph, y, &(Decoded){.weight = weight, .y = x, .accumulate = 1, .name = name}, 1);
+        return x;
+    }
     LinearAdapter adapter = adapter_of(graph, weight, name);
     WeightProduct product = {.weight = weight, .x = y, .y = x, .live = y,
                              .rows = (uint32_t)y->rows, .accumulate = 1};
-    forward(graph, &product, &adapter, low_rank(graph, y, &adapter, name), name);
+    weight_forward(graph, &product, name);
+    if (adapter.a)
+        adapter_forward(graph, y, &adapter, low_rank(graph, y, &adapter, name), x, name);
     return x;
 }
