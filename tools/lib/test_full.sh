@@ -7,7 +7,7 @@ packages_need "the full tests" $packages_full || true
 
 # Leaks inside the driver's compiler are not ours.
 sanitizer_settings() {
-    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libvulkan.so\n' >"$1/lsan.supp"
+    printf 'leak:libvulkan_lvp\nleak:libLLVM\nleak:libVkLayer\nleak:libvulkan.so\n' >"$1/lsan.supp"
     export LSAN_OPTIONS="suppressions=$1/lsan.supp:print_suppressions=0"
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 }
@@ -120,7 +120,62 @@ full_crashes() {
     run_suite "$build" "full" --suite full --num-processes 1
 }
 
+# No command may open a socket that leaves the machine. (The driver may ask for a display.)
+full_offline() {
+    local folder=$build/offline calls tiny=$root/tests/tiny/tiny-chat.gguf timbre=$build/src/cli/timbre
+    if ! command -v strace >/dev/null; then
+        add_skip "strace is not here"
+        return 0
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    head -n 6 "$root/examples/travel-voice/heldout.jsonl" >"$folder/letters.jsonl"
+    (cd "$folder" && cp "$tiny" tiny.gguf && {
+        follow() { strace -f -qq -e trace=execve,socket,connect,sendto -o "$1.strace" -- "${@:2}" >"$1.out" 2>&1; }
+        follow devices "$timbre" devices &&
+            follow inspect "$timbre" inspect tiny.gguf &&
+            follow check "$timbre" data check tiny.gguf letters.jsonl &&
+            follow train "$timbre" train tiny.gguf letters.jsonl -o run --steps 2 &&
+            follow eval "$timbre" eval tiny.gguf letters.jsonl --adapter run &&
+            follow generate "$timbre" generate tiny.gguf hello --adapter run --max-tokens 4 &&
+            follow export "$timbre" export run --to gguf-lora -o voice.gguf
+    }) || { add_failure "offline: a command failed, see $folder"; return 0; }
+    calls=$(cat "$folder"/*.strace | grep -E 'socket\(|connect\(|sendto\(' | grep -c -v -E 'AF_UNIX|AF_LOCAL')
+    if [ -n "$(grep -L 'execve(' "$folder"/*.strace)" ]; then   # nothing was watched
+        add_failure "offline: strace cannot follow programs here"
+    elif [ "$calls" = 0 ]; then
+        passed=$((passed + 7))
+        echo "offline: 7 commands, no socket"
+    else
+        add_failure "offline: $calls calls, see $folder/*.strace"
+    fi
+}
+
+# meson install, and the example of the API built as another project would: by pkg-config.
+full_install() {
+    local folder=$build/installed config
+    rm -rf "$folder"
+    if DESTDIR=$folder meson install -C "$build" --no-rebuild >"$build/install.log" 2>&1 &&
+        "$(find "$folder" -type f -name timbre | head -n 1)" --version >>"$build/install.log" 2>&1 &&
+        config=$(find "$folder" -name timbre.pc) && [ -n "$config" ] &&
+        cc "$root/examples/api/voice.c" -o "$folder/voice" $(PKG_CONFIG_PATH=${config%/*} \
+            PKG_CONFIG_SYSROOT_DIR=$folder pkg-config --static --cflags --libs timbre) \
+            >>"$build/install.log" 2>&1 &&
+        (cd "$folder" && head -n 4 "$root/examples/travel-voice/train.jsonl" >letters.jsonl &&
+            ./voice "$root/tests/tiny/tiny-chat.gguf" letters.jsonl run) >>"$build/install.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "installed, and a program built against it trains"
+    else
+        add_failure "meson install"
+        tail -n 5 "$build/install.log"
+    fi
+}
+
 [ "$full" != all ] || full=${full_parts// /,}
 for part in ${full//,/ }; do
-    "full_$part"
+    if [ "$(type -t "full_$part")" = function ]; then
+        "full_$part"
+    else
+        add_failure "the part $part is missing"
+    fi
 done
