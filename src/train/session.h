@@ -26,6 +26,8 @@ typedef struct Snapshot {
     CheckpointState state;
     unsigned char *values;       /* the sections' bytes; NULL: main memory is too small, and the
                                   * checkpoints on disk have to do */
+    unsigned char *spare;        /* where the next one is put together; NULL: over the last, which
+                                  * is whole again at once as the device's memory is mapped */
     uint64_t *offsets;           /* [sections] into values */
     CheckpointSection *sections;
     size_t count;

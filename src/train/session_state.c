@@ -101,8 +101,13 @@ void session_snapshot_init(Session *session)
         snapshot->offsets[i] = bytes;
         bytes += snapshot->sections[i].bytes;
     }
-    if (bytes < os_free_memory() / 4)
+    /* copies from a card may end half-way, with the card */
+    bool mapped = gpu_caps(session->base->gpu)->unified;
+    uint64_t room = os_free_memory() / 4;
+    if (bytes < room)
         snapshot->values = mem_try((size_t)bytes, 1);
+    if (!mapped && bytes < room / 2)
+        snapshot->spare = mem_try((size_t)bytes, 1);
 }
 
 void session_snapshot_finish(Session *session)
@@ -110,6 +115,7 @@ void session_snapshot_finish(Session *session)
     free(session->snapshot.sections);
     free(session->snapshot.offsets);
     free(session->snapshot.values);
+    free(session->snapshot.spare);
     session->snapshot = (Snapshot){0};
 }
 
@@ -120,9 +126,12 @@ tmb_status session_snapshot(Session *session)
     complete_state(session);
     if (!snapshot->values)
         return TMB_OK;
-    snapshot->whole = false;
+    unsigned char *to = snapshot->spare ? snapshot->spare : snapshot->values;
+    snapshot->whole &= snapshot->spare != NULL;
     for (size_t i = 0; i < snapshot->count; i++)
-        TRY(get_section(session, i, (float *)(void *)(snapshot->values + snapshot->offsets[i])));
+        TRY(get_section(session, i, (float *)(void *)(to + snapshot->offsets[i])));
+    snapshot->spare = snapshot->spare ? snapshot->values : NULL;
+    snapshot->values = to;
     snapshot->state = session->state;
     snapshot->whole = true;
     snapshot->taken_at = os_seconds();
