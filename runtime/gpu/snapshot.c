@@ -1,6 +1,7 @@
 /* Asks a physical device everything, once. No decisions here: see caps.c. */
 #include "gpu/snapshot.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ static void take_limits(const VkPhysicalDeviceProperties *p, GpuSnapshot *s)
     s->texel_elements = limits->maxTexelBufferElements;
     s->texel_align = (uint32_t)limits->minTexelBufferOffsetAlignment;
     s->storage_range = limits->maxStorageBufferRange;
-    s->timestamp_nanoseconds = limits->timestampPeriod;
+    /* RADV without a card divides by its clock of 0 Hz */
+    s->timestamp_nanoseconds = isfinite(limits->timestampPeriod) ? limits->timestampPeriod : 0;
 }
 
 static void take_properties(VkPhysicalDevice physical, const Extensions *extensions,

@@ -1,0 +1,167 @@
+/* What is decided for devices that are not here: snapshots of drivers that really ran (each file
+ * says how, golden/make_snapshots made them) through caps, quirks and the choice of kernels. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention.push.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "gpu/caps.h"
+#include "kernels/kernel.h"
+#include "matmul.push.h"
+#include "test.h"
+
+#define MIB (1024ull * 1024)
+
+enum {
+    USUAL = GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_STORAGE16 | GPU_CAP_INT8,
+    GCN = GPU_CAP_SUBGROUP | GPU_CAP_STORAGE16 | GPU_CAP_INT8 | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,
+    AMD = USUAL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* and no clock without the card */
+    INTEL = USUAL | GPU_CAP_TIMESTAMPS | GPU_CAP_F16 | GPU_CAP_COOPMAT,
+    INTEL_SHARED = INTEL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* the graphics of processors */
+    CPU_FLOOR = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_TIMESTAMPS,
+    LAVAPIPE = USUAL | CPU_FLOOR | GPU_CAP_F16 | GPU_CAP_TEXEL,
+};
+
+/* heap 0: a driver without its card offers no memory, and the device is refused for that. */
+typedef struct Expected {
+    const char *file;
+    GpuKind kind;
+    uint32_t bits, subgroup_min, subgroup_max, shared_kib, lane_sums;
+    uint64_t range_mib, heap_mib;
+    bool unified;
+    const char *matmul, *attention;
+} Expected;
+
+static const Expected expected[] = {
+    {"lavapipe-22", GPU_CPU, LAVAPIPE, 8, 8, 32, 0, 128, 2048, true, "matmul_nt_cpu_rows",
+     "attention_fwd_lanes"},
+    {"lavapipe-25", GPU_CPU, LAVAPIPE | GPU_CAP_MEMORY_BUDGET, 8, 8, 32, 0, 128,
+     24105, true, "matmul_nt_cpu_rows", "attention_fwd_lanes"},
+    {"swiftshader", GPU_CPU, CPU_FLOOR, 4, 4, 32, 0, 1024, 2048, true, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"radv-polaris10", GPU_DISCRETE, GCN, 64, 64, 64, 0, 4095, 0, false, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"radv-vega10", GPU_DISCRETE, GCN | GPU_CAP_F16, 64, 64, 64, 0, 4095, 0, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"radv-renoir", GPU_INTEGRATED, GCN | GPU_CAP_F16, 64, 64, 64, 0, 4095, 0, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"radv-navi10", GPU_DISCRETE, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"radv-navi21", GPU_DISCRETE, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"radv-navi31", GPU_DISCRETE, AMD | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 64, 64, 0, 4095, 0,
+     false, "matmul_nt_tile", "attention_fwd_tile"},
+    {"radv-gfx1201", GPU_INTEGRATED, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"anv-skl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"anv-tgl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"anv-dg2", GPU_DISCRETE, INTEL, 8, 32, 64, 16, 4095, 4096, false, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"anv-mtl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, false, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED, 16, 32, 128, 16, 2048, 2048, false, "matmul_nt_tile",
+     "attention_fwd_tile"},
+    {"anv-bmg", GPU_DISCRETE, INTEL, 16, 32, 128, 16, 4095, 4096, false, "matmul_nt_tile",
+     "attention_fwd_tile"},
+};
+
+/* A plain product and attention of SmolLM2's sizes. */
+static const MatmulPush product = {.m = 512, .n = 1536, .k = 576, .a_stride = 576, .b_stride = 576,
+                                   .c_stride = 1536, .alpha = 1};
+static const AttentionPush attention = {.rows = 512, .key_rows = 512, .heads = 9, .kv_heads = 3,
+                                        .head_dim = 64, .scale = 0.125f};
+
+static bool is_candidate(const char *name, const GpuCaps *caps)
+{
+    const KernelRow *rows[32];
+    size_t count = kernel_candidates(kernel_by_name(name)->family, NULL, caps, rows, COUNT_OF(rows));
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i]->name, name))
+            return true;
+    return false;
+}
+
+static void check_kernels(Test *test, const Expected *want, const GpuCaps *caps)
+{
+    size_t bytes;
+    const char *why;
+    KernelTuning tuning;
+    const KernelRow *row = kernel_choose("matmul_nt", NULL, caps, &product);
+    REQUIRE(test, row != NULL);
+    CHECK_STRING(test, want->matmul, row->name);
+    REQUIRE(test, kernel_fit(caps, row, NULL, &product, &tuning));
+    if (!strcmp(row->name, "matmul_nt_tile"))   /* its constants 4, 5: sums down and across */
+        CHECK(test, tuning.spec[4] * tuning.spec[5] == (want->lane_sums ? 16u : 64u));
+    row = kernel_choose("attention_fwd", NULL, caps, &attention);
+    REQUIRE(test, row != NULL);
+    CHECK_STRING(test, want->attention, row->name);
+    if (kernel_spirv("matmul_nt_coopmat", &bytes, &why))
+        CHECK(test, is_candidate("matmul_nt_coopmat", caps) == ((want->bits & GPU_CAP_COOPMAT) != 0));
+    else
+        test_skip(test, why);
+}
+
+static void check_device(Test *test, const Expected *want, const GpuSnapshot *snapshot)
+{
+    GpuCaps caps;
+    const char *problem = caps_problem(snapshot);
+    REQUIRE_OK(test, caps_build(snapshot, NULL, &caps));
+    CHECK(test, caps.kind == want->kind);
+    if (!CHECK(test, caps.bits == want->bits))
+        printf("  %s: bits 0x%x, not 0x%x\n", want->file, caps.bits, want->bits);
+    CHECK(test, caps.subgroup_min == want->subgroup_min && caps.subgroup_max == want->subgroup_max);
+    CHECK(test, caps.shared_bytes == want->shared_kib * 1024);
+    CHECK(test, caps.lane_sums == want->lane_sums);
+    CHECK(test, caps.storage_range / MIB == want->range_mib);
+    CHECK(test, caps.heap_bytes / MIB == want->heap_mib);
+    CHECK(test, caps.unified == want->unified);
+    CHECK(test, caps_limits_problem(snapshot) == NULL);
+    CHECK(test, (problem != NULL) == !want->heap_mib);
+    check_kernels(test, want, &caps);
+    REQUIRE_OK(test, caps_build(snapshot, "none", &caps));
+    CHECK_STRING(test, "matmul_nt_tile", kernel_choose("matmul_nt", NULL, &caps, &product)->name);
+}
+
+/* Written and read again, a snapshot says the same. */
+static void check_round(Test *test, const GpuSnapshot *snapshot)
+{
+    GpuSnapshot again;
+    cJSON *tree = snapshot_to_json(snapshot);
+    REQUIRE_OK(test, snapshot_from_json("again", tree, &again));
+    CHECK(test, memcmp(snapshot, &again, sizeof again) == 0);
+    cJSON_ReplaceItemInObject(tree, "subgroup_size", cJSON_CreateString("eight"));
+    CHECK_STATUS(test, TMB_BAD_INPUT, snapshot_from_json("damaged", tree, &again));
+    CHECK_SAYS(test, "subgroup_size");
+    cJSON_Delete(tree);
+}
+
+static void check_file(Test *test, const char *folder, const Expected *want)
+{
+    Text path = {0};
+    cJSON *tree = NULL;
+    GpuSnapshot snapshot;
+    text_print(&path, "%s/%s.json", folder, want->file);
+    if (CHECK_OK(test, json_read_file(path.data, &tree))) {
+        const cJSON *devices = cJSON_GetObjectItemCaseSensitive(tree, "devices");
+        CHECK(test, cJSON_GetArraySize(devices) == 1);
+        CHECK(test, strlen(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "ran"))) > 10);
+        if (CHECK_OK(test, snapshot_from_json(path.data, cJSON_GetArrayItem(devices, 0), &snapshot))) {
+            check_device(test, want, &snapshot);
+            check_round(test, &snapshot);
+        }
+    }
+    cJSON_Delete(tree);
+    text_finish(&path);
+}
+
+int main(int argc, char **argv)
+{
+    Test test = {.name = "gpu snapshots"};
+    const char *folder = argc > 1 ? argv[1] : "tests/gpu/golden";
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        check_file(&test, folder, &expected[i]);
+    return test_end(&test);
+}
