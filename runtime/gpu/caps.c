@@ -89,12 +89,23 @@ static tmb_status apply_text(const char *text, GpuCaps *caps)
     return TMB_OK;
 }
 
+static bool quirk_meets(const GpuQuirk *quirk, const GpuSnapshot *snapshot)
+{
+    if (quirk->driver_id != snapshot->driver_id ||
+        (quirk->vendor_id && quirk->vendor_id != snapshot->vendor_id) ||
+        (quirk->unit_n && (!snapshot->shape_count || snapshot->shape[0].n != quirk->unit_n)))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(quirk->spared); i++)
+        if (quirk->spared[i] && strstr(snapshot->name, quirk->spared[i]))
+            return false;
+    return true;
+}
+
 static void apply_quirks(const GpuSnapshot *snapshot, GpuCaps *caps)
 {
     for (size_t i = 0; i < gpu_quirk_count; i++) {
         const GpuQuirk *quirk = &gpu_quirks[i];
-        if (quirk->driver_id != snapshot->driver_id ||
-            (quirk->vendor_id && quirk->vendor_id != snapshot->vendor_id))
+        if (!quirk_meets(quirk, snapshot))
             continue;
         caps->bits &= ~quirk->strikes;
         if (quirk->block_bytes)

@@ -27,6 +27,8 @@ typedef struct GpuQuirk {
     uint32_t driver_id;       /* VkDriverId */
     uint32_t vendor_id;       /* 0: any */
     uint32_t strikes;         /* GPU_CAP_… */
+    uint32_t unit_n;          /* only devices whose matrix unit is this wide, 0: any … */
+    const char *spared[2];    /* … and whose name has none of these words */
     uint64_t block_bytes;     /* upper limit of one allocation, 0: none */
     uint32_t lane_sums;       /* of GpuCaps, 0: says nothing */
     const char *why;          /* what happens, and who measured it where */

@@ -42,6 +42,7 @@ static void take_text(Gpu *gpu, const VkPipelineExecutableInfoKHR *info, GpuCode
     typedef VkPipelineExecutableInternalRepresentationKHR Representation;
     uint32_t count = 0;
     Text text = {0};
+    size_t last = 0;
     gpu->vk.vkGetPipelineExecutableInternalRepresentationsKHR(gpu->device, info, &count, NULL);
     Representation *list = MEM_NEW_ARRAY(Representation, count);
     for (uint32_t i = 0; i < count; i++)
@@ -51,11 +52,14 @@ static void take_text(Gpu *gpu, const VkPipelineExecutableInfoKHR *info, GpuCode
         list[i].pData = mem_new(list[i].dataSize + 1, 1);
     gpu->vk.vkGetPipelineExecutableInternalRepresentationsKHR(gpu->device, info, &count, list);
     for (uint32_t i = 0; i < count; i++) {
-        if (list[i].isText)
+        if (list[i].isText) {
+            last = text.bytes;
             text_print(&text, "%s\n", (const char *)list[i].pData);
+        }
         free(list[i].pData);
     }
     code->text = text.data;
+    code->machine = text.data ? text.data + last : NULL;
     free(list);
 }
 

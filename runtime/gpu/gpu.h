@@ -171,7 +171,8 @@ typedef struct GpuCode {
     uint32_t subgroup_size;
     GpuStatistic *statistics;
     uint32_t count;
-    char *text;                    /* all representations it offers, the machine's code last */
+    char *text;                    /* all representations it offers */
+    const char *machine;           /* the last of them in text: the machine's code; NULL: none */
 } GpuCode;
 /* TMB_UNSUPPORTED when the driver tells nothing. Release with gpu_codes_free. */
 TMB_MUST_USE tmb_status gpu_pipeline_codes(Gpu *gpu, const GpuPipeline *pipeline, GpuCode **out,

@@ -13,17 +13,22 @@ enum {
 #define GIB (1024ull * 1024 * 1024)
 
 const GpuQuirk gpu_quirks[] = {
-    {DRIVER_INTEL_WINDOWS, 0, GPU_CAP_COOPMAT, 0, 16,
-     "cooperative matrix up to 1,400 times slower than plain code on an A770 "
-     "(llama.cpp #11074, #22750), register files as under Mesa; not measured by us"},
-    {DRIVER_INTEL_MESA, 0, 0, 0, 16,
-     "32 sums an invocation spill 64 registers, 64 spill 128 to 250, 16 none, on skl to bmg "
-     "(ANV 25.0.7 without a card, tools/kernel-check --compile-for intel --all-tunings)"},
-    {DRIVER_AMD_PROPRIETARY, 0, 0, GIB / 2, 0,
-     "allocations near the advertised 2 GiB fail on Windows "
-     "(llama.cpp #5441, #11598; not measured by us)"},
-    {DRIVER_MOLTENVK, 0, GPU_CAP_SUBGROUP_SIZE | GPU_CAP_COOPMAT, 0, 0,
-     "subgroup size follows the Metal compiler and cannot be pinned "
-     "(MoltenVK's documentation; not measured by us)"},
+    {.driver_id = DRIVER_INTEL_WINDOWS, .strikes = GPU_CAP_COOPMAT, .lane_sums = 16,
+     .why = "cooperative matrix up to 1,400 times slower than plain code on an A770 "
+            "(llama.cpp #11074, #22750), register files as under Mesa; not measured by us"},
+    {.driver_id = DRIVER_INTEL_MESA, .lane_sums = 16,
+     .why = "32 sums an invocation spill 64 registers, 64 spill 128 to 250, 16 none, on skl to bmg "
+            "(ANV 25.0.7 without a card, tools/kernel-check --compile-for intel --all-tunings)"},
+    {.driver_id = DRIVER_INTEL_MESA, .strikes = GPU_CAP_COOPMAT, .unit_n = 8,
+     .spared = {"(DG2", "(ARL"},
+     .why = "cards without a matrix unit offer one that becomes plain code and spills up to 115 "
+            "registers: skl to rpl have no dpas in their code (ANV 25.0.7 without a card, "
+            "tools/kernel-check --compile-for intel); wider units are real"},
+    {.driver_id = DRIVER_AMD_PROPRIETARY, .block_bytes = GIB / 2,
+     .why = "allocations near the advertised 2 GiB fail on Windows "
+            "(llama.cpp #5441, #11598; not measured by us)"},
+    {.driver_id = DRIVER_MOLTENVK, .strikes = GPU_CAP_SUBGROUP_SIZE | GPU_CAP_COOPMAT,
+     .why = "subgroup size follows the Metal compiler and cannot be pinned "
+            "(MoltenVK's documentation; not measured by us)"},
 };
 const size_t gpu_quirk_count = COUNT_OF(gpu_quirks);

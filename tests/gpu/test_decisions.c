@@ -102,6 +102,8 @@ static void quirks_apply_to_their_driver_only(Test *test)
         snapshot.shape[0].m = snapshot.shape[0].n = snapshot.shape[0].k = 16;
         REQUIRE_OK(test, caps_build(&snapshot, NULL, &plain));
         CHECK(test, (plain.bits & GPU_CAP_COOPMAT) && plain.coopmat_count == 1);
+        if (gpu_quirks[i].unit_n)
+            snapshot.shape[0].n = gpu_quirks[i].unit_n;
         snapshot.driver_id = gpu_quirks[i].driver_id;
         snapshot.vendor_id = gpu_quirks[i].vendor_id;
         REQUIRE_OK(test, caps_build(&snapshot, NULL, &struck));

@@ -17,7 +17,7 @@ enum {
     USUAL = GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_STORAGE16 | GPU_CAP_INT8,
     GCN = GPU_CAP_SUBGROUP | GPU_CAP_STORAGE16 | GPU_CAP_INT8 | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,
     AMD = USUAL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* and no clock without the card */
-    INTEL = USUAL | GPU_CAP_TIMESTAMPS | GPU_CAP_F16 | GPU_CAP_COOPMAT,
+    INTEL = USUAL | GPU_CAP_TIMESTAMPS | GPU_CAP_F16,
     INTEL_SHARED = INTEL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* the graphics of processors */
     CPU_FLOOR = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_TIMESTAMPS,
     LAVAPIPE = USUAL | CPU_FLOOR | GPU_CAP_F16 | GPU_CAP_TEXEL,
@@ -58,13 +58,13 @@ static const Expected expected[] = {
      "attention_fwd_tile"},
     {"anv-tgl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
      "attention_fwd_tile"},
-    {"anv-dg2", GPU_DISCRETE, INTEL, 8, 32, 64, 16, 4095, 4096, false, "matmul_nt_tile",
+    {"anv-dg2", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 8, 32, 64, 16, 4095, 4096, false, "matmul_nt_tile",
      "attention_fwd_tile"},
     {"anv-mtl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, false, "matmul_nt_tile",
      "attention_fwd_tile"},
-    {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED, 16, 32, 128, 16, 2048, 2048, false, "matmul_nt_tile",
+    {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED | GPU_CAP_COOPMAT, 16, 32, 128, 16, 2048, 2048, false, "matmul_nt_tile",
      "attention_fwd_tile"},
-    {"anv-bmg", GPU_DISCRETE, INTEL, 16, 32, 128, 16, 4095, 4096, false, "matmul_nt_tile",
+    {"anv-bmg", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 16, 32, 128, 16, 4095, 4096, false, "matmul_nt_tile",
      "attention_fwd_tile"},
 };
 

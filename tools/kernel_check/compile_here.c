@@ -72,7 +72,7 @@ static void add_code(cJSON *object, const GpuCode *code)
         if (figures[i] >= 0)
             cJSON_AddNumberToObject(object, figure_names[i], figures[i]);
     /* the instructions of matrix units: RDNA3's, Intel's */
-    bool matrix = code->text && (strstr(code->text, "v_wmma") || strstr(code->text, "dpas"));
+    bool matrix = code->machine && (strstr(code->machine, "v_wmma") || strstr(code->machine, "dpas"));
     cJSON_AddBoolToObject(object, "matrix_unit", matrix);
 }
 

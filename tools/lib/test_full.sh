@@ -93,22 +93,10 @@ full_drivers() {
     fi
 }
 
-# count_program LABEL COMMAND…: runs a program and takes its closing line over.
-count_program() {
-    local label=$1 output closing p f s _ start
-    shift
-    start=$(date +%s)
-    output=$("$@" 2>&1)
-    closing=$(printf '%s\n' "$output" | grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' | tail -n 1)
-    if [ -z "$closing" ]; then
-        printf '%s\n' "$output" | tail -n 5
-        add_failure "$label ended without its closing line"
-        return 0
-    fi
-    read -r p _ f _ s _ <<<"$closing"
-    [ "$f" = 0 ] || printf '%s\n' "$output" | grep -i -m 10 -E 'fail' | sed 's/^/    | /'
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
-    time_line "$label" "$((p + f))" "$start"
+# Every family of cards that the newer drivers compile for; sets them up first.
+full_families() {
+    "$root/tools/compilers-setup" || add_skip "not all compilers of other cards can be set up here"
+    compile_families all
 }
 
 full_windows() {
