@@ -20,9 +20,9 @@ const GpuQuirk gpu_quirks[] = {
      .why = "32 sums an invocation spill 64 registers, 64 spill 128 to 250, 16 none, on skl to bmg "
             "(ANV 25.0.7 without a card, tools/kernel-check --compile-for intel --all-tunings)"},
     {.driver_id = DRIVER_INTEL_MESA, .strikes = GPU_CAP_COOPMAT, .unit_n = 8,
-     .spared = {"(DG2", "(ARL"},
+     .spared = {"(DG2", "(ATS-M"},
      .why = "cards without a matrix unit offer one that becomes plain code and spills up to 115 "
-            "registers: skl to rpl have no dpas in their code (ANV 25.0.7 without a card, "
+            "registers: skl to arl have no dpas in their code (ANV 25.0.7 without a card, "
             "tools/kernel-check --compile-for intel); wider units are real"},
     {.driver_id = DRIVER_AMD_PROPRIETARY, .block_bytes = GIB / 2,
      .why = "allocations near the advertised 2 GiB fail on Windows "
