@@ -72,7 +72,8 @@ static void print_areas(const tmb_doctor_row *rows, size_t count)
             continue;
         printf("  %s%s%s  %-24s", wrong ? RED : GREEN, wrong ? "wrong" : "right", PLAIN, areas[a].name);
         if (wrong)
-            printf("%u of %u kernels compute wrong numbers\n", wrong, right + wrong);
+            printf("%u of %u kernels %s wrong numbers\n", wrong, right + wrong,
+                   wrong == 1 ? "computes" : "compute");
         else
             printf("%u kernel%s\n", right, right == 1 ? "" : "s");
     }
@@ -106,7 +107,8 @@ static void print_verdict(const tmb_doctor_summary *summary)
     unsigned tried = summary->right + summary->wrong;
     printf("\n");
     if (summary->wrong)
-        printf("%s%u of %u kernels compute wrong numbers on this card.%s\n", RED, summary->wrong, tried, PLAIN);
+        printf("%s%u of %u kernels %s wrong numbers on this card.%s\n", RED, summary->wrong, tried,
+               summary->wrong == 1 ? "computes" : "compute", PLAIN);
     else
         printf("%sAll %u kernels compute correctly on this card.%s\n", GREEN, tried, PLAIN);
     if (summary->not_needed)
@@ -232,7 +234,8 @@ tmb_status cmd_doctor(const CliArgs *args)
     if (args->report && !args->json && !args->quiet)
         printf("\nThe report is in %s.\n", args->report);
     if (summary.wrong)
-        status = fail(TMB_FAILED, "%u kernels compute wrong numbers on this card", summary.wrong);
+        status = fail(TMB_FAILED, "wrong numbers from %u of %u kernels", summary.wrong,
+                      summary.right + summary.wrong);
 done:
     tmb_doctor_destroy(&doctor);
     tmb_device_close(&device);
