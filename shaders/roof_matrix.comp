@@ -1,7 +1,7 @@
-// y[subgroup, 2 i + j] = rounds * A[i] B[j], i < 4, j < 2: eight sums kept in registers and nothing
+// y[subgroup] = rounds * sum of A[i] B[j], i < 4, j < 2: eight sums kept in registers and nothing
 // but matrix arithmetic, the most that the device's matrix unit can compute with f16 operands and
 // f32 sums. x holds the four A[UNIT_M,UNIT_K], then the two B[UNIT_K,UNIT_N]; y is
-// [subgroups, 8, UNIT_M, UNIT_N]. Any data will do, but zeros would let a card clock higher.
+// [subgroups, UNIT_M, UNIT_N]. Any data will do, but zeros would let a card clock higher.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -52,7 +52,8 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++)
             [[unroll]] for (uint j = 0; j < 2; j++)
                 sum[2 * i + j] = coopMatMulAdd(a[i], b[j], sum[2 * i + j]);
-    [[unroll]] for (uint i = 0; i < 8; i++)
-        coopMatStore(sum[i], y, (index * 8 + i) * UNIT_M * UNIT_N, UNIT_N,
-                     gl_CooperativeMatrixLayoutRowMajor);
+    // element by element: glslang 13's optimizer crashes at the sum of two matrices
+    for (int e = 0; e < sum[0].length(); e++)
+        sum[0][e] += sum[1][e] + sum[2][e] + sum[3][e] + sum[4][e] + sum[5][e] + sum[6][e] + sum[7][e];
+    coopMatStore(sum[0], y, index * UNIT_M * UNIT_N, UNIT_N, gl_CooperativeMatrixLayoutRowMajor);
 }

@@ -196,7 +196,7 @@ static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 static void tile_constants(const MatmulPush *p, uint32_t inner, uint32_t b_inner,
                            KernelTuning *tuning)
 {
-    static const uint32_t narrow[] = {64, 64, 16, 32, 4, 4, 1}, flat[] = {64, 16, 64, 32, 4, 4, 1};
+    static const uint32_t narrow[] = {64, 64, 16, 16, 4, 4, 1}, flat[] = {64, 16, 64, 16, 4, 4, 1};
     uint32_t all = p->a_stride | p->b_stride | p->c_stride | p->a_offset | p->b_offset |
                    p->c_offset | p->n | inner | b_inner;
     if (p->n <= 16)

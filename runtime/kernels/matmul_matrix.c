@@ -94,7 +94,8 @@ static const KernelTuning coopmat_tunings[] = {
     TUNING(128, 128, 32, 64, 32, 2), TUNING(128, 128, 32, 64, 32, 1), TUNING(128, 128, 32, 64, 64, 2),
     TUNING(128, 128, 64, 64, 32, 1), TUNING(256, 128, 32, 64, 64, 1), TUNING(128, 256, 32, 64, 64, 1),
     TUNING(64, 64, 32, 32, 32, 2),   TUNING(128, 32, 32, 32, 32, 2),  TUNING(32, 128, 32, 32, 32, 2),
-    TUNING(64, 64, 16, 16, 16, 2),   TUNING(64, 64, 16, 16, 8, 2),    TUNING(32, 32, 16, 16, 16, 1),
+    {{256, 16, 8, 16, 16, 64, 64, 16, 16, 16, 2, 0}}, {{256, 8, 8, 8, 16, 64, 64, 16, 16, 8, 2, 0}},
+    TUNING(32, 32, 16, 16, 16, 1),
 };
 
 /* Of other shapes of units, and with one buffer. */
@@ -156,6 +157,8 @@ uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n)
     /* units of eight rows take as many lanes as they have columns (Intel), others a subgroup
      * of 32, which AMD's devices offer beside 64 */
     uint32_t lanes = unit_m == 8 ? unit_n : 32;
+    if (!(caps->bits & GPU_CAP_SUBGROUP_SIZE))
+        return caps->subgroup_size;
     lanes = lanes < caps->subgroup_min ? caps->subgroup_min : lanes;
     return lanes > caps->subgroup_max ? caps->subgroup_max : lanes;
 }
@@ -258,7 +261,7 @@ static bool worth_a_unit(const void *push)
     .flops = matmul_flops
 
 #define COOPMAT_FIELDS                                                                \
-    .needs = GPU_CAP_COOPMAT,                                                         \
+    .needs = GPU_CAP_COOPMAT | GPU_CAP_F16 | GPU_CAP_SUBGROUP,                        \
     .rank = 5,                                                                        \
     .probe = true,                                                                    \
     .subgroup_spec = 1 + MATRIX_LANES,                                                \

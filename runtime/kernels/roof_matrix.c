@@ -15,7 +15,7 @@ static void roof_matrix_extent(const void *push, uint64_t elements[GPU_MAX_BIND]
 {
     const RoofMatrixPush *p = push;
     elements[0] = (uint64_t)p->unit_k * (A_COUNT * p->unit_m + B_COUNT * p->unit_n);
-    elements[1] = (uint64_t)p->subgroups * A_COUNT * B_COUNT * p->unit_m * p->unit_n;
+    elements[1] = (uint64_t)p->subgroups * p->unit_m * p->unit_n;
 }
 
 static void roof_matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
@@ -30,7 +30,7 @@ static double roof_matrix_flops(const void *push)
     return 2.0 * A_COUNT * B_COUNT * p->rounds * p->subgroups * p->unit_m * p->unit_n * p->unit_k;
 }
 
-/* out[r,c] = rounds * sum of a[r,s] b[s,c] */
+/* out[r,c] += rounds * sum of a[r,s] b[s,c] */
 static void multiply(const RoofMatrixPush *p, const double *a, const double *b, double *out)
 {
     for (uint32_t r = 0; r < p->unit_m; r++)
@@ -38,7 +38,7 @@ static void multiply(const RoofMatrixPush *p, const double *a, const double *b, 
             double sum = 0;
             for (uint32_t s = 0; s < p->unit_k; s++)
                 sum += a[r * p->unit_k + s] * b[s * p->unit_n + c];
-            out[r * p->unit_n + c] = p->rounds * sum;
+            out[r * p->unit_n + c] += p->rounds * sum;
         }
 }
 
@@ -46,11 +46,14 @@ static void roof_matrix_reference(const void *push, double *const bind[])
 {
     const RoofMatrixPush *p = push;
     const double *b = bind[0] + (uint64_t)A_COUNT * p->unit_m * p->unit_k;
-    double *out = bind[1];
-    for (uint64_t group = 0; group < p->subgroups; group++)
-        for (uint32_t i = 0; i < A_COUNT; i++)
-            for (uint32_t j = 0; j < B_COUNT; j++, out += p->unit_m * p->unit_n)
-                multiply(p, bind[0] + i * p->unit_m * p->unit_k, b + j * p->unit_k * p->unit_n, out);
+    uint64_t unit = (uint64_t)p->unit_m * p->unit_n;
+    memset(bind[1], 0, p->subgroups * unit * sizeof(double));
+    for (uint32_t i = 0; i < A_COUNT; i++)
+        for (uint32_t j = 0; j < B_COUNT && p->subgroups; j++)
+            multiply(p, bind[0] + i * p->unit_m * p->unit_k, b + j * p->unit_k * p->unit_n,
+                     bind[1]);
+    for (uint64_t group = 1; group < p->subgroups; group++)
+        memcpy(bind[1] + group * unit, bind[1], unit * sizeof(double));
 }
 
 /* The unit is what the sizes say, if the device has it. */
@@ -64,14 +67,14 @@ static void roof_matrix_specialise(const void *push, KernelTuning *tuning)
 
 static bool roof_matrix_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    uint32_t *spec = tuning->spec;
+    uint32_t *spec = tuning->spec, subgroups = spec[MATRIX_THREADS] / spec[MATRIX_LANES];
     bool found = false;
     for (uint32_t i = 0; i < caps->coopmat_count; i++)
         found |= caps->coopmat[i].m == spec[MATRIX_UNIT_M] &&
                  caps->coopmat[i].n == spec[MATRIX_UNIT_N] &&
                  caps->coopmat[i].k == spec[MATRIX_UNIT_K];
     spec[MATRIX_LANES] = matrix_lanes(caps, spec[MATRIX_UNIT_M], spec[MATRIX_UNIT_N]);
-    spec[MATRIX_THREADS] = 4 * spec[MATRIX_LANES];
+    spec[MATRIX_THREADS] = subgroups * spec[MATRIX_LANES];
     return found && spec[MATRIX_LANES] && spec[MATRIX_THREADS] <= caps->max_invocations;
 }
 
@@ -79,15 +82,21 @@ static const KernelCase roof_matrix_cases[] = {
     {.name = "smallest", .push = &(const RoofMatrixPush){1, 1, 16, 16, 16}},
     {.name = "ragged", .push = &(const RoofMatrixPush){7, 5, 16, 16, 16}},
     {.name = "eight", .push = &(const RoofMatrixPush){7, 5, 8, 8, 16}},
+    {.name = "folded", .push = &(const RoofMatrixPush){65600, 1, 16, 16, 16}},
     {.name = "eight-sixteen", .push = &(const RoofMatrixPush){7, 5, 8, 16, 16}},
 };
 
+static const KernelTuning roof_matrix_tunings[] = {{{128, 32, 16, 16, 16}}, {{32, 32, 16, 16, 16}},
+                                                   {{256, 32, 16, 16, 16}}};
+
 const KernelRow rows_roof_matrix[] = {
     {
-        .name = "roof_matrix", .family = "roof_matrix", .needs = GPU_CAP_COOPMAT,
+        .name = "roof_matrix", .family = "roof_matrix",
+        .needs = GPU_CAP_COOPMAT | GPU_CAP_F16 | GPU_CAP_SUBGROUP,
         .subgroup_spec = 1 + MATRIX_LANES, .push_bytes = sizeof(RoofMatrixPush),
         .bind = {{"x", GPU_READ, DTYPE_F16}, {"y", GPU_WRITE, DTYPE_F32}},
         .spec_count = MATRIX_UNIT_K + 1, .tuning = {{128, 32, 16, 16, 16}},
+        .tunings = roof_matrix_tunings, .tuning_count = COUNT_OF(roof_matrix_tunings),
         .specialise = roof_matrix_specialise, .adapt = roof_matrix_adapt,
         .extent = roof_matrix_extent, .grid = roof_matrix_grid, .flops = roof_matrix_flops,
         .reference = roof_matrix_reference, .cases = roof_matrix_cases,
@@ -145,7 +154,7 @@ tmb_status kernel_roof_matrix(Gpu *gpu, double *flops_per_second)
     size_t bytes;
     tmb_status status = TMB_OK;
     *flops_per_second = 0;
-    if (!(caps->bits & GPU_CAP_COOPMAT) || !kernel_spirv("roof_matrix", &bytes, &why))
+    if (kernel_by_name("roof_matrix")->needs & ~caps->bits || !kernel_spirv("roof_matrix", &bytes, &why))
         return TMB_OK;
     for (uint32_t i = 0; i < caps->coopmat_count && status == TMB_OK; i++) {
         RoofMatrixPush push = {.subgroups = ROOF_SUBGROUPS, .rounds = 256,

@@ -3,7 +3,7 @@
 #include "push.h"
 
 PUSH_BEGIN(RoofMatrixPush) {
-    push_uint subgroups;   // each writes eight units of y
+    push_uint subgroups;   // each writes one unit of y
     push_uint rounds;
     push_uint unit_m;      // the shape of the matrix unit
     push_uint unit_n;
