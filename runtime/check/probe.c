@@ -198,10 +198,11 @@ static char *policy_path(const GpuCaps *caps)
     return path;
 }
 
-static void policy_load(const char *path, const char *made_by, KernelPolicy *policy)
+void probe_recall(const char *path, const char *made_by, KernelPolicy *policy)
 {
     char *text = NULL;
     size_t bytes;
+    *policy = (KernelPolicy){0};
     if (path && os_exists(path) && os_read_file(path, &text, &bytes) == TMB_OK)
         policy_read(text, policy);
     if (strcmp(policy->made_by, made_by))
@@ -210,7 +211,7 @@ static void policy_load(const char *path, const char *made_by, KernelPolicy *pol
     free(text);
 }
 
-static void policy_save(const char *path, const KernelPolicy *policy)
+void probe_remember(const char *path, const KernelPolicy *policy)
 {
     char *text = policy_text(policy);
     if (path && text && os_write_file(path, text, strlen(text)) != TMB_OK)
@@ -232,7 +233,7 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper, const char *version)
         if (!policy) {
             policy = MEM_NEW(KernelPolicy);
             path = policy_path(caps);
-            policy_load(helper->again ? NULL : path, made_by, policy);
+            probe_recall(helper->again ? NULL : path, made_by, policy);
         }
         if (!helper->program || policy_verdict(policy, row->name))
             continue;
@@ -248,7 +249,7 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper, const char *version)
                         finding_name(verdict->finding), verdict->why);
     }
     if (grew)
-        policy_save(path, policy);
+        probe_remember(path, policy);
     if (policy)
         gpu_set_policy(gpu, policy);
     free(path);

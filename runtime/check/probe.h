@@ -32,6 +32,11 @@ void probe_in_child(const ProbeHelper *helper, const char *row, KernelPolicy *po
 /* Whether there is something to find out about the row here: it could run, but for the verdict, and
  * is marked. CPU drivers have rows of their own, so nothing is tuned there. */
 bool probe_applies(const GpuCaps *caps, const KernelRow *row);
+/* What an earlier process found out: empty, but for made_by, when there is no such file (or path
+ * is NULL), or it was made by another build or driver, or is damaged. */
+void probe_recall(const char *path, const char *made_by, KernelPolicy *policy);
+/* Writes it for the next one; a warning when that fails. */
+void probe_remember(const char *path, const KernelPolicy *policy);
 /* Loads what is known of this device from the cache folder, tries what is not, remembers it there
  * and gives the policy to the Gpu. `version` names this build; another one's file is not used.
  * One line for each row tried goes to the log. Failing to read or write the file costs time only. */

@@ -138,6 +138,33 @@ static void a_policy_survives_its_file(Test *test)
     }
 }
 
+static void findings_hold_for_one_build_and_driver(Test *test)
+{
+    char *folder = os_cache_directory();
+    if (!folder) {
+        printf("no cache folder: nothing was remembered\n");
+        return;
+    }
+    char *path = os_join(folder, "kernels-of-a-test.json");
+    KernelPolicy policy = {.made_by = "timbre 1, a driver 2"}, again;
+    policy_set_verdict(&policy, "matmul_nt_coopmat", FINDING_FASTER, "right");
+    probe_remember(path, &policy);
+    probe_recall(path, "timbre 1, a driver 2", &again);
+    CHECK(test, again.verdict_count == 1);
+    CHECK_STRING(test, "timbre 1, a driver 2", again.made_by);
+    probe_recall(path, "timbre 1, a driver 3", &again);
+    CHECK(test, again.verdict_count == 0);
+    CHECK_STRING(test, "timbre 1, a driver 3", again.made_by);
+    CHECK_OK(test, os_write_file(path, "{\"verdicts\": [", 14));
+    probe_recall(path, "timbre 1, a driver 2", &again);
+    CHECK(test, again.verdict_count == 0);
+    CHECK_OK(test, os_remove(path));
+    probe_recall(path, "timbre 1, a driver 2", &again);
+    CHECK(test, again.verdict_count == 0);
+    free(path);
+    free(folder);
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "probe"};
@@ -149,6 +176,7 @@ int main(int argc, char **argv)
     untried_rows_are_not_used(&test);
     numbers_are_compared(&test, program);
     a_policy_survives_its_file(&test);
+    findings_hold_for_one_build_and_driver(&test);
     free(program);
     return test_end(&test);
 }
