@@ -88,7 +88,8 @@ tmb_status check_case(Rig *rig, const KernelRow *row, const KernelCase *one,
 
 bool check_same_truth(const KernelRow *a, const KernelRow *b)
 {
-    bool same = a->reference == b->reference && a->cases == b->cases && a->extent == b->extent &&
+    bool same = a->reference == b->reference && a->cases == b->cases &&
+                a->case_count == b->case_count && a->extent == b->extent &&
                 kernel_bind_count(a) == kernel_bind_count(b);
     for (uint32_t i = 0; same && i < kernel_bind_count(a); i++)
         same = a->bind[i].dtype == b->bind[i].dtype && a->bind[i].access == b->bind[i].access;
