@@ -152,10 +152,13 @@ static tmb_status read_header(Safetensors *file, const cJSON *header, uint64_t s
         return fail(TMB_OUT_OF_HOST, "%s: no memory for %zu tensors", file->path, count);
     TRY(bytemap_init(&file->index, count));
     cJSON_ArrayForEach(item, header) {
-        if (strcmp(item->string, "__metadata__") == 0)
-            read_notes(file, item);
-        else
+        if (strcmp(item->string, "__metadata__") != 0)
             TRY(read_tensor(file, item, start));
+        else if (file->notes)
+            return fail(TMB_BAD_INPUT, "%s: __metadata__ is there twice; the file is damaged, fetch it "
+                        "again", file->path);
+        else
+            read_notes(file, item);
     }
     return check_overlap(file);
 }

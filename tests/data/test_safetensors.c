@@ -106,6 +106,8 @@ static void test_refusals(Test *test)
          "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", TMB_BAD_INPUT, "overlaps"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
          "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[4,8]}}", TMB_BAD_INPUT, "twice"},
+        {"{\"__metadata__\":{\"a\":\"b\",\"c\":\"d\"},\"__metadata__\":{\"e\":\"f\"}}", TMB_BAD_INPUT,
+         "twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}", TMB_OK, ""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
