@@ -217,7 +217,8 @@ static tmb_status read_config(const char *path, Adapter *adapter, uint32_t *rank
     TRY_OR(done, status, json_double(&at, "lora_alpha", &alpha));
     TRY_OR(done, status, json_bool_or(&at, "use_rslora", false, &rank_stabilised));
     if (!*rank || *rank > 65536 || !(fabs(alpha) < 1e9) || alpha == 0)
-        status = fail(TMB_BAD_INPUT, "%s: r is %u and lora_alpha %g", path, *rank, alpha);
+        status = fail(TMB_BAD_INPUT, "%s: r is %u and lora_alpha %g; r must lie between 1 and 65536, "
+                      "and lora_alpha must not be 0; the file is damaged", path, *rank, alpha);
     /* rank-stabilised LoRA scales by alpha / sqrt(r) */
     adapter->alpha = (float)(rank_stabilised ? alpha * sqrt(*rank) : alpha);
 done:

