@@ -276,7 +276,7 @@ static bool worth_a_unit(const void *push)
     .tuning_count = COUNT_OF(emulated_tunings)
 
 /* the first cases of a family: small ones of all kinds */
-enum { EMULATED_CASES = 6 };
+enum { EMULATED_CASES = 7 };
 
 #define SINGLE_ROWS(LAYOUT, CASE_COUNT)                                               \
     {.name = "matmul_" #LAYOUT "_coopmat", .family = "matmul_" #LAYOUT,               \
