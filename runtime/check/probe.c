@@ -51,14 +51,15 @@ static tmb_status check_cases(Gpu *gpu, const KernelRow *row, const KernelTuning
     return status;
 }
 
-/* Products as a step of training has them, whose rows of tokens keep a large device busy; for
- * other families their case with the most arithmetic. */
+/* Products as a step of training has them, with tiles enough to keep a large device busy (fewer
+ * make kernel_fit choose smaller ones by itself); for other families their case with the most
+ * arithmetic. */
 static KernelCase timed_case(const KernelRow *row, MatmulPush *push)
 {
     const KernelCase *most = &row->cases[0];
     if (!strncmp(row->family, "matmul_", 7)) {
         bool k_first = row->family[7] == 't', n_last = row->family[8] == 'n';
-        *push = (MatmulPush){.m = 512, .n = 2048, .k = 2048, .alpha = 1, .c_stride = 2048};
+        *push = (MatmulPush){.m = 1024, .n = 2048, .k = 2048, .alpha = 1, .c_stride = 2048};
         push->a_stride = k_first ? push->m : push->k;
         push->b_stride = n_last ? push->n : push->k;
         return (KernelCase){.name = "timed", .push = push};
