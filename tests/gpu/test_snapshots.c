@@ -58,14 +58,14 @@ static const Expected expected[] = {
      "attention_fwd_tile"},
     {"anv-tgl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
      "attention_fwd_tile"},
-    {"anv-dg2", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 8, 32, 64, 16, 4095, 4096, false, "matmul_nt_tile",
-     "attention_fwd_tile"},
+    {"anv-dg2", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 8, 32, 64, 16, 4095, 4096, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
     {"anv-mtl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, false, "matmul_nt_tile",
      "attention_fwd_tile"},
-    {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED | GPU_CAP_COOPMAT, 16, 32, 128, 16, 2048, 2048, false, "matmul_nt_tile",
-     "attention_fwd_tile"},
-    {"anv-bmg", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 16, 32, 128, 16, 4095, 4096, false, "matmul_nt_tile",
-     "attention_fwd_tile"},
+    {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED | GPU_CAP_COOPMAT, 16, 32, 128, 16, 2048, 2048, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
+    {"anv-bmg", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 16, 32, 128, 16, 4095, 4096, false,
+     "matmul_nt_tile", "attention_fwd_tile"},
 };
 
 /* A plain product and attention of SmolLM2's sizes. */
@@ -131,7 +131,9 @@ static void check_round(Test *test, const GpuSnapshot *snapshot)
     GpuSnapshot again;
     cJSON *tree = snapshot_to_json(snapshot);
     REQUIRE_OK(test, snapshot_from_json("again", tree, &again));
-    CHECK(test, memcmp(snapshot, &again, sizeof again) == 0);
+    cJSON *second = snapshot_to_json(&again);
+    CHECK(test, cJSON_Compare(tree, second, true));
+    cJSON_Delete(second);
     cJSON_ReplaceItemInObject(tree, "subgroup_size", cJSON_CreateString("eight"));
     CHECK_STATUS(test, TMB_BAD_INPUT, snapshot_from_json("damaged", tree, &again));
     CHECK_SAYS(test, "subgroup_size");
