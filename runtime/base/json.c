@@ -245,24 +245,6 @@ tmb_status json_string_or(const JsonAt *at, const char *key, const char *fallbac
     return json_has(at, key) ? json_string(at, key, out) : TMB_OK;
 }
 
-tmb_status json_double_or(const JsonAt *at, const char *key, double fallback, double *out)
-{
-    *out = fallback;
-    return json_has(at, key) ? json_double(at, key, out) : TMB_OK;
-}
-
-tmb_status json_u32_or(const JsonAt *at, const char *key, uint32_t fallback, uint32_t *out)
-{
-    *out = fallback;
-    return json_has(at, key) ? json_u32(at, key, out) : TMB_OK;
-}
-
-tmb_status json_u64_or(const JsonAt *at, const char *key, uint64_t fallback, uint64_t *out)
-{
-    *out = fallback;
-    return json_has(at, key) ? json_u64(at, key, out) : TMB_OK;
-}
-
 tmb_status json_bool_or(const JsonAt *at, const char *key, bool fallback, bool *out)
 {
     *out = fallback;

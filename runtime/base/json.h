@@ -43,12 +43,6 @@ TMB_MUST_USE tmb_status json_hex(const JsonAt *at, const char *key, uint64_t *ou
 
 TMB_MUST_USE tmb_status json_string_or(const JsonAt *at, const char *key, const char *fallback,
                                        const char **out);
-TMB_MUST_USE tmb_status json_double_or(const JsonAt *at, const char *key, double fallback,
-                                       double *out);
-TMB_MUST_USE tmb_status json_u32_or(const JsonAt *at, const char *key, uint32_t fallback,
-                                    uint32_t *out);
-TMB_MUST_USE tmb_status json_u64_or(const JsonAt *at, const char *key, uint64_t fallback,
-                                    uint64_t *out);
 TMB_MUST_USE tmb_status json_bool_or(const JsonAt *at, const char *key, bool fallback, bool *out);
 
 /* Is the key there, and not null? */

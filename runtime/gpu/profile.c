@@ -8,11 +8,6 @@
 #include "base/os.h"
 #include "gpu/internal.h"
 
-bool profile_timed(const Gpu *gpu)
-{
-    return (gpu->caps.bits & GPU_CAP_TIMESTAMPS) && (gpu->params.profile || gpu->budget.seconds > 0);
-}
-
 static void timestamp(Gpu *gpu, Frame *frame, uint32_t query)
 {
     gpu->vk.vkCmdWriteTimestamp(frame->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,

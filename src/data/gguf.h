@@ -56,11 +56,10 @@ TMB_MUST_USE tmb_status gguf_need_tensor(const Gguf *gguf, const char *name,
 
 bool gguf_has(const Gguf *gguf, const char *key);
 /* The value of a key: missing, of another kind or out of range is TMB_BAD_INPUT naming
- * file and key. Any integer type that holds a fitting value is taken for u32 and u64, and
+ * file and key. Any integer type that holds a fitting value is taken for u32, and
  * f32 takes both float types. Strings belong to the Gguf; one with a NUL byte or of more
  * than 1 MiB is refused. */
 TMB_MUST_USE tmb_status gguf_u32(const Gguf *gguf, const char *key, uint32_t *out);
-TMB_MUST_USE tmb_status gguf_u64(const Gguf *gguf, const char *key, uint64_t *out);
 TMB_MUST_USE tmb_status gguf_f32(const Gguf *gguf, const char *key, float *out);
 TMB_MUST_USE tmb_status gguf_bool(const Gguf *gguf, const char *key, bool *out);
 TMB_MUST_USE tmb_status gguf_string(const Gguf *gguf, const char *key, const char **out);

@@ -88,31 +88,18 @@ static bool is_number(GgufType type)
     return type != GGUF_STRING && type != GGUF_ARRAY;
 }
 
-static tmb_status unsigned_value(const Gguf *gguf, const char *key, uint64_t most,
-                                 const char *wanted, uint64_t *out)
+tmb_status gguf_u32(const Gguf *gguf, const char *key, uint32_t *out)
 {
+    static const char wanted[] = "a whole number below 2^32";
     const GgufEntry *entry;
     TRY(need(gguf, key, &entry));
     if (!is_number(entry->type) || entry->type == GGUF_BOOL)
         return wrong(gguf, entry, wanted);
     Number number = number_at(entry->type, entry->value);
-    if (!number.integer || number.negative || number.magnitude > most)
+    if (!number.integer || number.negative || number.magnitude > UINT32_MAX)
         return wrong(gguf, entry, wanted);
-    *out = number.magnitude;
+    *out = (uint32_t)number.magnitude;
     return TMB_OK;
-}
-
-tmb_status gguf_u32(const Gguf *gguf, const char *key, uint32_t *out)
-{
-    uint64_t value;
-    TRY(unsigned_value(gguf, key, UINT32_MAX, "a whole number below 2^32", &value));
-    *out = (uint32_t)value;
-    return TMB_OK;
-}
-
-tmb_status gguf_u64(const Gguf *gguf, const char *key, uint64_t *out)
-{
-    return unsigned_value(gguf, key, UINT64_MAX, "a whole number", out);
 }
 
 tmb_status gguf_f32(const Gguf *gguf, const char *key, float *out)

@@ -350,11 +350,6 @@ const char *chat_template_name(const ChatTemplate *chat)
     return chat->name;
 }
 
-const char *chat_template_end_text(const ChatTemplate *chat)
-{
-    return chat->end;
-}
-
 uint32_t chat_template_end(const ChatTemplate *chat)
 {
     return chat->end_id;

@@ -24,8 +24,7 @@ TMB_MUST_USE tmb_status chat_template_parse(const char *source, const char *bos,
                                             const char *eos, ChatTemplate **out);
 void chat_template_destroy(ChatTemplate **chat);
 
-const char *chat_template_name(const ChatTemplate *chat);       /* "chatml", "llama3", "mistral" */
-const char *chat_template_end_text(const ChatTemplate *chat);   /* "<|im_end|>" */
+const char *chat_template_name(const ChatTemplate *chat);   /* "chatml", "llama3", "mistral" */
 /* The token that ends a turn (after chat_template_load). */
 uint32_t chat_template_end(const ChatTemplate *chat);
 /* Every token that ends a reply: the end of turn first, then EOS and the model's EOT

@@ -124,7 +124,6 @@ static tmb_status load_ids(Tokenizer *tokenizer, const Gguf *gguf)
     TRY(load_id(tokenizer, gguf, "tokenizer.ggml.eot_token_id", NO_TOKEN, &tokenizer->eot));
     TRY(gguf_bool_or(gguf, "tokenizer.ggml.add_bos_token", tokenizer->add_bos,
                      &tokenizer->add_bos));
-    TRY(gguf_bool_or(gguf, "tokenizer.ggml.add_eos_token", false, &tokenizer->add_eos));
     return gguf_bool_or(gguf, "tokenizer.ggml.add_space_prefix", spm,
                         &tokenizer->add_space_prefix);
 }
@@ -335,11 +334,6 @@ uint32_t tokenizer_eot(const Tokenizer *tokenizer)
 bool tokenizer_adds_bos(const Tokenizer *tokenizer)
 {
     return tokenizer->add_bos && tokenizer->bos != NO_TOKEN;
-}
-
-bool tokenizer_adds_eos(const Tokenizer *tokenizer)
-{
-    return tokenizer->add_eos && tokenizer->eos != NO_TOKEN;
 }
 
 uint32_t tokenizer_special(const Tokenizer *tokenizer, const char *name)

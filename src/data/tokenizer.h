@@ -74,7 +74,6 @@ uint32_t tokenizer_bos(const Tokenizer *tokenizer);               /* NO_TOKEN: n
 uint32_t tokenizer_eos(const Tokenizer *tokenizer);
 uint32_t tokenizer_eot(const Tokenizer *tokenizer);               /* end of turn, from the metadata */
 bool tokenizer_adds_bos(const Tokenizer *tokenizer);              /* a text shall begin with BOS */
-bool tokenizer_adds_eos(const Tokenizer *tokenizer);
 /* A control or user-defined token by its exact name, NO_TOKEN when there is none. */
 uint32_t tokenizer_special(const Tokenizer *tokenizer, const char *name);
 /* The token's entry in the vocabulary, as it is in the file; NULL out of range. */

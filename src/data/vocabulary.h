@@ -37,7 +37,7 @@ struct Tokenizer {
     uint32_t *specials;       /* ids of control, unknown and user tokens, longest first */
     size_t special_count;
     uint32_t bos, eos, eot, unknown;
-    bool add_bos, add_eos, add_space_prefix;
+    bool add_bos, add_space_prefix;
     bool sentencepiece;
     char *kind;
 

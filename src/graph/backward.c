@@ -5,12 +5,6 @@
 #include "graph/ops.h"
 #include "scale.push.h"
 
-Tensor *graph_grad_of(Graph *graph, Tensor *tensor)
-{
-    (void)graph;
-    return tensor->grad;
-}
-
 static Tensor *parameter_gradient(Graph *graph, Tensor *tensor)
 {
     if (!tensor->grad) {

@@ -117,10 +117,8 @@ void graph_fill_zero(Graph *graph, Tensor *tensor, const char *name);
 Tensor *graph_work(Graph *graph, uint64_t rows, uint64_t cols, ValueId live,
                    const char *name, const char *suffix);
 
-/* For backward: the gradient that has arrived at a tensor (NULL: none); where to put a
- * gradient of `tensor` and whether to add; the value of a forward tensor, recomputed
- * when the graph's level says so. */
-Tensor *graph_grad_of(Graph *graph, Tensor *tensor);
+/* For backward: where to put a gradient of `tensor` and whether to add; the value of a
+ * forward tensor, recomputed when the graph's level says so. */
 Tensor *graph_grad_to(Graph *graph, Tensor *tensor, uint32_t *accumulate);
 Tensor *graph_saved(Graph *graph, Tensor *tensor);
 /* For y = a + b: passes dy on to both terms that need it. */

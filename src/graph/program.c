@@ -146,11 +146,6 @@ tmb_status program_read(Program *program, const char *name, void *data, uint64_t
     return read_tensor(program, tensor, data, bytes);
 }
 
-tmb_status program_peek(Program *program, const Tensor *tensor, void *data)
-{
-    return read_tensor(program, tensor, data, tensor_bytes(tensor));
-}
-
 /* All inputs lie together at the start of the io area. */
 static tmb_status upload_inputs(Program *program)
 {

@@ -25,8 +25,6 @@ const Tensor *store_tensor(const Store *store, uint32_t index);
 /* Writes bytes of a WEIGHT or CACHE tensor from byte `offset` on. */
 TMB_MUST_USE tmb_status store_write(Store *store, const char *name, uint64_t offset,
                                     const void *data, uint64_t bytes);
-TMB_MUST_USE tmb_status store_read(Store *store, const char *name, uint64_t offset,
-                                   void *data, uint64_t bytes);
 
 /* One tensor of a region (life PARAMETER, GRADIENT, MOMENT1 or MOMENT2), f32
  * [rows, cols] without padding. */
@@ -62,9 +60,6 @@ TMB_MUST_USE tmb_status program_run(Program *program, const Values *values);
  * last run. */
 TMB_MUST_USE tmb_status program_read(Program *program, const char *name, void *data,
                                      uint64_t bytes);
-/* Waits, then reads any tensor of the graph as the last run left it (tests; WORK
- * tensors may have been overwritten by later ones). */
-TMB_MUST_USE tmb_status program_peek(Program *program, const Tensor *tensor, void *data);
 
 /* Runs node by node and compares every output with the interpreter, which holds the same
  * inputs, weights and parameters (tests, doctor; slow). The first node whose relative difference

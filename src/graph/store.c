@@ -94,15 +94,6 @@ tmb_status store_write(Store *store, const char *name, uint64_t offset, const vo
                       shared->offset + offset, data, bytes);
 }
 
-tmb_status store_read(Store *store, const char *name, uint64_t offset, void *data,
-                      uint64_t bytes)
-{
-    const SharedTensor *shared;
-    TRY(find_shared(store, name, offset, bytes, &shared));
-    return gpu_download(store->gpu, store->buffers[shared->tensor->life][shared->block],
-                        shared->offset + offset, data, bytes);
-}
-
 /* ---- regions ------------------------------------------------------------ */
 
 static tmb_status find_region(const Store *store, TensorLife life, const Parameter *parameter,

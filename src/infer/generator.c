@@ -192,11 +192,6 @@ Store *generator_store(Generator *generator)
     return generator->store;
 }
 
-uint32_t generator_context(const Generator *generator)
-{
-    return generator->context;
-}
-
 /* ---- running ------------------------------------------------------------ */
 
 static uint32_t shared_prefix(const Slot *slot, const uint32_t *prompt, uint32_t count)

@@ -24,7 +24,6 @@ TMB_MUST_USE tmb_status generator_create(const GeneratorParams *params, Generato
 void generator_destroy(Generator **generator);
 /* Where adapter parameters live: set them before the first run. */
 Store *generator_store(Generator *generator);
-uint32_t generator_context(const Generator *generator);
 
 typedef struct GenerateRequest {
     const uint32_t *prompt;

@@ -52,9 +52,7 @@ struct ModelGraph {
 
 /* The weight of this GGUF name ("blk.%u.attn_q.weight" with the layer). */
 Tensor *model_weight(ModelGraph *build, const char *format, uint32_t layer);
-/* x · Wᵀ with the adapter of that weight, if any. */
-Tensor *model_apply(ModelGraph *build, Tensor *x, const char *format, uint32_t layer);
-/* The same for `count` <= 3 weights of one x. */
+/* x · Wᵀ with the adapters of these weights, if any: `count` <= 3 weights of one x. */
 void model_apply_all(ModelGraph *build, Tensor *x, const char *const *formats, uint32_t count,
                      uint32_t layer, Tensor **out);
 /* residual + that; the residual itself is added to where nothing is trained. */

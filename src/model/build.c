@@ -33,12 +33,6 @@ Tensor *model_weight(ModelGraph *build, const char *format, uint32_t layer)
                         tensor->shape[0], name);
 }
 
-Tensor *model_apply(ModelGraph *build, Tensor *x, const char *format, uint32_t layer)
-{
-    Tensor *weight = model_weight(build, format, layer);
-    return graph_linear(build->graph, x, weight, weight->name);
-}
-
 void model_apply_all(ModelGraph *build, Tensor *x, const char *const *formats, uint32_t count,
                      uint32_t layer, Tensor **out)
 {

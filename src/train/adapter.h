@@ -45,9 +45,6 @@ typedef tmb_status (*AdapterRead)(void *user, uint32_t item, float *values);
 TMB_MUST_USE tmb_status adapter_from(const Model *model, const char *base_sha256,
                                      const Lora *lora, AdapterRead read, void *user,
                                      Adapter **out);
-/* Copies them out of a Store. */
-TMB_MUST_USE tmb_status adapter_from_store(const Model *model, const char *base_sha256,
-                                           const Lora *lora, Store *store, Adapter **out);
 /* Checks that the adapter belongs to this base (digest where both are known, names and
  * shapes always): TMB_BAD_INPUT naming what differs. `path` is for messages. */
 TMB_MUST_USE tmb_status adapter_check(const Adapter *adapter, const char *path,

@@ -32,24 +32,6 @@ tmb_status adapter_from(const Model *model, const char *base_sha256, const Lora 
     return status;
 }
 
-typedef struct StoreSource {
-    Store *store;
-    const Parameters *parameters;
-} StoreSource;
-
-static tmb_status read_store(void *user, uint32_t item, float *values)
-{
-    const StoreSource *source = user;
-    return store_get(source->store, LIFE_PARAMETER, &source->parameters->items[item], values);
-}
-
-tmb_status adapter_from_store(const Model *model, const char *base_sha256, const Lora *lora,
-                              Store *store, Adapter **out)
-{
-    StoreSource source = {store, lora_parameters(lora)};
-    return adapter_from(model, base_sha256, lora, read_store, &source, out);
-}
-
 static bool find_linear(const Model *model, const char *name, ModelLinear *out)
 {
     for (uint32_t i = 0; model_linear(model, i, out); i++)
