@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/os.h"
 #include "cli/commands.h"
 
@@ -15,6 +16,8 @@ static void print_version(void)
 static tmb_status run(const CliArgs *args)
 {
     const CliCommand *command = args->command ? cli_command(args->command) : NULL;
+    if (args->quiet)
+        log_set_level(LOG_WARNING);
     if (args->version) {
         print_version();
         return TMB_OK;

@@ -37,7 +37,7 @@ const CliOption cli_options[] = {
      "limit what the device is taken to have: none, range=8M, 0x… mask"},
     {"--vram", "BYTES", CLI_BYTES, FIELD(vram), CMD_GLOBAL, 0, 0, "use at most this much device memory (8G, 512M)"},
     {"--json", NULL, CLI_FLAG, FIELD(json), CMD_GLOBAL, 0, 0, "machine-readable output"},
-    {"--quiet", NULL, CLI_FLAG, FIELD(quiet), CMD_GLOBAL, 0, 0, "no progress, only results and errors"},
+    {"--quiet", NULL, CLI_FLAG, FIELD(quiet), CMD_GLOBAL, 0, 0, "no progress, only results, warnings and errors"},
     {"--profile", NULL, CLI_FLAG, FIELD(profile), CMD_GLOBAL, 0, 0, "time per kernel at the end"},
     {"--retune", NULL, CLI_FLAG, FIELD(retune), CMD_GLOBAL, 0, 0, "try kernels and tile sizes on this device again"},
     {"--validate", NULL, CLI_FLAG, FIELD(validate), CMD_GLOBAL, 0, 0, "run under the Vulkan validation layer"},
