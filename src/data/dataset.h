@@ -10,7 +10,7 @@ typedef struct Example {
     Message *messages;       /* the last one is an assistant's: the reply */
     size_t count;            /* >= 1 */
     const char *rejected;    /* of a pair: the reply not to give; NULL otherwise */
-    double weight;           /* > 0; 1 unless the line has a "weight" */
+    double weight;           /* 1e-9 to 1e9; 1 unless the line has a "weight" */
     const char *file;        /* where it was read */
     size_t line;             /* from 1 */
 } Example;

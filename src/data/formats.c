@@ -1,6 +1,5 @@
 #include "data/formats.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,14 +145,19 @@ static const struct {
 #undef FORMAT
 };
 
+/* Beyond that a step's sums leave f32: the loss would not be finite, and nobody knew why. */
+static const double LEAST_WEIGHT = 1e-9, MOST_WEIGHT = 1e9;
+
 static tmb_status read_weight(const cJSON *object, double *out)
 {
     const cJSON *weight = cJSON_GetObjectItemCaseSensitive(object, "weight");
     *out = 1;
     if (!weight || cJSON_IsNull(weight))
         return TMB_OK;
-    if (!cJSON_IsNumber(weight) || !(weight->valuedouble > 0) || !isfinite(weight->valuedouble))
-        return fail(TMB_BAD_INPUT, "\"weight\" must be a number above 0");
+    if (!cJSON_IsNumber(weight) || !(weight->valuedouble >= LEAST_WEIGHT) ||
+        !(weight->valuedouble <= MOST_WEIGHT))
+        return fail(TMB_BAD_INPUT, "\"weight\" must be a number from %g to %g", LEAST_WEIGHT,
+                    MOST_WEIGHT);
     *out = weight->valuedouble;
     return TMB_OK;
 }
