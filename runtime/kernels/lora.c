@@ -123,10 +123,14 @@ static const KernelCase lora_cases[] = {
     {.name = "smollm2 down",
      .push = &(const LoraVectorsPush){.rows = 8, .k = 1536, .rank = 16, .scale = 2, .n0 = 576,
                                       .b0 = 24576}},
+    /* a group to each row of B: beyond 65,535 groups */
+    {.name = "folded",
+     .push = &(const LoraVectorsPush){.rows = 1, .k = 4, .rank = 4, .scale = 1, .n0 = 65600,
+                                      .b0 = 16}},
 };
 
-static const KernelTuning tunings[] = {{{128, 256}}, {{64, 64}}, {{256, 1024}}, {{32, 100}}};
-static const KernelTuning cpu_tunings[] = {{{384, 16}}, {{64, 16}}, {{1024, 16}}};
+static const KernelTuning tunings[] = {{{128, 256}}, {{64, 64}}, {{256, 1024}}, {{32, 1}}};
+static const KernelTuning cpu_tunings[] = {{{384, 16}}, {{1, 16}}, {{1024, 16}}};
 
 #define LORA                                                                          \
     .family = "lora_vectors",                                                         \
