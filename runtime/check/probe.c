@@ -181,7 +181,8 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row)
 
 /* ---- what is remembered ---------------------------------------------------- */
 
-/* One file for each device and driver. */
+/* One file for each device, driver and set of capabilities: a row that won the race of --caps none
+ * had weaker rivals than it has otherwise. */
 static char *policy_path(const GpuCaps *caps)
 {
     char name[96] = "kernels-";
@@ -193,7 +194,7 @@ static char *policy_path(const GpuCaps *caps)
         used += (size_t)snprintf(name + used, sizeof name - used, "%02x", caps->device_uuid[i]);
     for (size_t i = 0; i < 8; i++)
         used += (size_t)snprintf(name + used, sizeof name - used, "%02x", caps->driver_uuid[i]);
-    snprintf(name + used, sizeof name - used, ".json");
+    snprintf(name + used, sizeof name - used, "-%x.json", (unsigned)caps->bits);
     char *path = os_join(folder, name);
     free(folder);
     return path;

@@ -1,9 +1,9 @@
 #ifndef CHECK_PROBE_H
 #define CHECK_PROBE_H
 /* Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
- * matrices). A child process tries each of them once per device, driver and version of Timbre; only
- * those that it found right and faster than the best other row are used. The same child races the
- * row's tunings, and those of the rows marked `tune` on a GPU. */
+ * matrices). A child process tries each of them once per device, driver, set of capabilities and
+ * version of Timbre; only those that it found right and faster than the best other row are used.
+ * The same child races the row's tunings, and those of the rows marked `tune` on a GPU. */
 
 #include "kernels/policy.h"
 
