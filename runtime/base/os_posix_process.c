@@ -201,7 +201,7 @@ static int follow(pid_t child, int pipe, double seconds, Text *output)
         if (seconds > 0 && os_seconds() > deadline) {
             kill(child, SIGKILL);
             waitpid(child, &wait_status, 0);
-            return 124;
+            return OS_TIMED_OUT;
         }
     }
     for (size_t before = (size_t)-1; open && output->bytes != before;) {

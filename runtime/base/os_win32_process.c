@@ -203,9 +203,9 @@ static int follow(HANDLE process, HANDLE pipe, double seconds, Text *output)
     while (WaitForSingleObject(process, 10) == WAIT_TIMEOUT) {
         drain(pipe, output);
         if (seconds > 0 && os_seconds() > deadline) {
-            TerminateProcess(process, 124);
+            TerminateProcess(process, OS_TIMED_OUT);
             WaitForSingleObject(process, INFINITE);
-            return 124;
+            return OS_TIMED_OUT;
         }
     }
     drain(pipe, output);

@@ -140,7 +140,7 @@ void probe_verdict(const char *row, int exit_code, const char *line, double seco
                    KernelPolicy *policy)
 {
     char why[POLICY_WHY];
-    if (exit_code == 124) {
+    if (exit_code == OS_TIMED_OUT) {
         snprintf(why, sizeof why, "not done after %.0f s", seconds);
         policy_set_verdict(policy, row, FINDING_TIMED_OUT, why);
     } else if (exit_code > 4 || exit_code < 0) {   /* beyond the exit codes of timbre */

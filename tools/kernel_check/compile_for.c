@@ -174,7 +174,7 @@ static cJSON *sum_up(const Options *options, const CardFamily *family, const Out
     if (!outcome->ended) {
         tally.failed++;
         printf("  FAILED %s: the driver %s at %s [%s]\n", family->name,
-               outcome->exit_code == 124 ? "did not end" : "crashed",
+               outcome->exit_code == OS_TIMED_OUT ? "did not end" : "crashed",
                text_of(outcome->last_begun, "kernel"), text_of(outcome->last_begun, "tuning"));
         again(options, family, outcome->last_begun);
     }
