@@ -100,12 +100,24 @@ static tmb_status choose_targets(Lora *lora, const char *list)
     return TMB_OK;
 }
 
-static bool is_target(const Lora *lora, const char *name)
+static const Target *find_target(const char *weight)
 {
     for (size_t i = 0; i < COUNT_OF(targets); i++)
-        if (lora->chosen[i] && strstr(name, targets[i].gguf))
-            return true;
-    return false;
+        if (strstr(weight, targets[i].gguf))
+            return &targets[i];
+    return NULL;
+}
+
+const char *lora_target(const char *weight)
+{
+    const Target *target = find_target(weight);
+    return target ? target->peft : NULL;
+}
+
+static bool is_target(const Lora *lora, const char *name)
+{
+    const Target *target = find_target(name);
+    return target && lora->chosen[target - targets];
 }
 
 /* ---- creation ----------------------------------------------------------- */

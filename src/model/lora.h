@@ -25,6 +25,8 @@ uint32_t lora_rank(const Lora *lora);
 float lora_alpha(const Lora *lora);
 /* The targets in PEFT's short names in fixed order, "q_proj,k_proj,…". */
 const char *lora_targets(const Lora *lora);
+/* The target that a weight belongs to by its GGUF name, NULL: none. */
+const char *lora_target(const char *weight);
 /* Where the tensors lie: "blk.0.attn_q.weight.lora_a", "….lora_b", linear by linear. */
 const Parameters *lora_parameters(const Lora *lora);
 

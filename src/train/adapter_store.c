@@ -67,23 +67,14 @@ tmb_status adapter_check(const Adapter *adapter, const char *path, const Model *
     return TMB_OK;
 }
 
-/* GGUF names of the linears of a layer, and what lora_create calls them */
-static const struct {
-    const char *weight, *target;
-} targets[] = {
-    {".attn_q.", "q"}, {".attn_k.", "k"},      {".attn_v.", "v"},    {".attn_output.", "o"},
-    {".ffn_gate.", "gate"}, {".ffn_up.", "up"}, {".ffn_down.", "down"},
-};
-
 tmb_status adapter_lora(const Adapter *adapter, const Model *model, uint64_t range, Lora **out)
 {
     Text list = {0};
-    for (size_t t = 0; t < COUNT_OF(targets); t++)
-        for (uint32_t i = 0; i < adapter->count; i++)
-            if (strstr(adapter->pairs[i].name, targets[t].weight)) {
-                text_print(&list, "%s%s", list.bytes ? "," : "", targets[t].target);
-                break;
-            }
+    for (uint32_t i = 0; i < adapter->count; i++) {
+        const char *target = lora_target(adapter->pairs[i].name);
+        if (target)
+            text_print(&list, "%s,", target);   /* again and again: naming one twice is harmless */
+    }
     LoraParams params = {.rank = adapter_rank(adapter), .alpha = adapter->alpha,
                          .targets = list.data};
     tmb_status status = lora_create(model, &params, range, out);
