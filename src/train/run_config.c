@@ -179,26 +179,6 @@ tmb_status run_config_parse(const char *path, const char *json, size_t bytes, Ru
     return status;
 }
 
-char *run_config_difference(const RunConfig *was, const RunConfig *is)
-{
-    Text lines = {0};
-    text_append(&lines, "", 0);
-    for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        if (fields[i].free)
-            continue;
-        cJSON *a = field_to_json(was, &fields[i]), *b = field_to_json(is, &fields[i]);
-        if (!cJSON_Compare(a, b, true)) {
-            char *before = cJSON_PrintUnformatted(a), *after = cJSON_PrintUnformatted(b);
-            text_print(&lines, "%s: was %s, is %s\n", fields[i].name, before, after);
-            cJSON_free(before);
-            cJSON_free(after);
-        }
-        cJSON_Delete(a);
-        cJSON_Delete(b);
-    }
-    return lines.data;
-}
-
 void run_config_finish(RunConfig *config)
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {

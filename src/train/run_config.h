@@ -1,8 +1,8 @@
 #ifndef TRAIN_RUN_CONFIG_H
 #define TRAIN_RUN_CONFIG_H
 /* RUN/config.json: everything that decides the bits of a run, frozen before its
- * first step. One table in run_config.c names each field once; writing, reading and
- * comparing follow from it. */
+ * first step. One table in run_config.c names each field once; writing and reading
+ * follow from it. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -62,9 +62,6 @@ char *run_config_identity(const RunConfig *config);
  * run_config_finish in every case. */
 TMB_MUST_USE tmb_status run_config_parse(const char *path, const char *json, size_t bytes,
                                          RunConfig *out);
-/* Fields that differ, as "name: was → is" lines; empty string when none. Each field
- * decides something about the bits of the result, except paths. malloc'd. */
-char *run_config_difference(const RunConfig *was, const RunConfig *is);
 void run_config_finish(RunConfig *config);
 
 #endif

@@ -438,9 +438,7 @@ static bool read_run_config(Test *test, const char *path, const Bytes *bytes)
         CHECK(test, config.step_examples >= 1 && config.step_examples <= 1 << 20);
         CHECK(test, config.row_tokens >= 1 && config.row_tokens <= 1 << 20);
         CHECK(test, config.steps >= 1 && isfinite(config.learning_rate) && isfinite(config.alpha));
-        char *difference = run_config_difference(&config, &config);
-        CHECK_STRING(test, "", difference);
-        free(difference);
+        free(run_config_print(&config));      /* reads every field */
     }
     run_config_finish(&config);
     return taken;
