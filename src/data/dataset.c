@@ -24,6 +24,19 @@ static bool has_escaped_nul(const char *text, size_t bytes)
     return false;
 }
 
+enum { EXCERPT_BYTES = 48 };
+
+/* The beginning of the text as far as it is well-formed and can be shown on a terminal. */
+static void excerpt(const char *text, size_t bytes, char out[EXCERPT_BYTES])
+{
+    size_t used = 0, step;
+    while (used < bytes && (unsigned char)text[used] >= 0x20 && text[used] != 0x7f &&
+           (step = utf8_character(text + used, bytes - used)) > 0 && used + step < EXCERPT_BYTES)
+        used += step;
+    memcpy(out, text, used);
+    out[used] = '\0';
+}
+
 static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Example *out)
 {
     const char *end = NULL;
@@ -42,10 +55,12 @@ static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Ex
     size_t stopped = rest;
     while (object && rest < bytes && strchr(" \t\r", text[rest]))
         rest++;
+    char shown[EXCERPT_BYTES];
+    excerpt(text + rest, bytes - rest, shown);
     tmb_status status =
-        !object ? fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu", stopped + 1)
+        !object ? fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu: %s", stopped + 1, shown)
         : rest < bytes
-            ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on", stopped)
+            ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on: %s", stopped, shown)
             : format_read(object, &dataset->arena, out);
     cJSON_Delete(object);
     return status;
@@ -72,6 +87,41 @@ static bool is_blank(const char *text, size_t bytes)
 
 /* ---- files -------------------------------------------------------------- */
 
+/* True when at least one line is {…}, perhaps a broken one. */
+static bool has_object_line(const char *data, size_t bytes)
+{
+    for (size_t at = 0; at < bytes;) {
+        const char *end = memchr(data + at, '\n', bytes - at);
+        size_t stop = end ? (size_t)(end - data) : bytes, last = stop;
+        while (at < last && strchr(" \t", data[at]))
+            at++;
+        while (last > at && strchr(" \t\r,", data[last - 1]))
+            last--;
+        if (last > at + 1 && data[at] == '{' && data[last - 1] == '}')
+            return true;
+        at = stop + 1;
+    }
+    return false;
+}
+
+/* One sentence for a file of another kind, where one for each line would bury the cause. */
+static tmb_status check_kind(const char *file, const char *data, size_t bytes)
+{
+    char shown[EXCERPT_BYTES];
+    if (bytes > 1 && (!memcmp(data, "\xff\xfe", 2) || !memcmp(data, "\xfe\xff", 2)))
+        return fail(TMB_BAD_INPUT, "%s: the file is UTF-16; save it as UTF-8 (the editor's \"Save "
+                    "as\" has a field for the encoding)", file);
+    while (bytes && strchr(" \t\r\n", *data))
+        data++, bytes--;
+    if (!bytes || has_object_line(data, bytes))
+        return TMB_OK;
+    excerpt(data, bytes, shown);
+    return fail(TMB_BAD_INPUT, "%s: no line of it is an example; a .jsonl file has one on each line, "
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"…\"}, {\"role\": "
+                "\"assistant\", \"content\": \"…\"}]}, and this begins with %s", file,
+                *shown ? shown : "something that is not text");
+}
+
 static tmb_status read_file(Dataset *dataset, const char *path, Problems *problems)
 {
     char *data = NULL;
@@ -79,7 +129,8 @@ static tmb_status read_file(Dataset *dataset, const char *path, Problems *proble
     TRY(os_read_file(path, &data, &bytes));
     const char *file = arena_string(&dataset->arena, strcmp(path, "-") ? path : "standard input");
     size_t at = bytes >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    for (; at < bytes; line++) {
+    tmb_status status = check_kind(file, data + at, bytes - at);
+    for (; status == TMB_OK && at < bytes; line++) {
         const char *end = memchr(data + at, '\n', bytes - at);
         size_t length = end ? (size_t)(end - data) - at : bytes - at;
         if (!is_blank(data + at, length)) {
@@ -93,9 +144,9 @@ static tmb_status read_file(Dataset *dataset, const char *path, Problems *proble
         at += length + 1;
     }
     free(data);
-    if (!lines)
+    if (status == TMB_OK && !lines)
         return fail(TMB_BAD_INPUT, "%s: the file has no examples", file);
-    return TMB_OK;
+    return status;
 }
 
 tmb_status dataset_read(Dataset *dataset, const char *const *paths, size_t count)

@@ -175,6 +175,8 @@ tmb_status format_read(const cJSON *object, Arena *arena, Example *out)
         if (all)
             return formats[i].read(object, arena, out);
     }
+    const char *first = object->child ? object->child->string : NULL;
     return fail(TMB_BAD_INPUT, "the line has none of \"messages\"; \"prompt\" and \"completion\"; "
-                "\"prompt\", \"chosen\" and \"rejected\"");
+                "\"prompt\", \"chosen\" and \"rejected\"; it begins with \"%.40s\"",
+                first ? first : "");
 }

@@ -71,10 +71,13 @@ static void test_bad_lines(Test *test, const Setting *setting)
     } rows[] = {
         {"hello", "not valid JSON at byte 1"},
         {"{\"messages\": [}", "not valid JSON"},
+        {"{\"messages\": \xe2\x80\x9chi\xe2\x80\x9d}", "at byte 14: \xe2\x80\x9chi"},
+        {"{\"messages\": [", "at byte 14: ["},
         {"{} {}", "ends at byte 2"},
+        {"{},", "the line goes on: ,"},
         {"[1]", "this is a list"},
         {"{}", "has none of"},
-        {"{\"message\": []}", "has none of"},
+        {"{\"message\": []}", "it begins with \"message\""},
         {"{\"messages\": {}}", "is an object, it must be a list"},
         {"{\"messages\": []}", "is empty"},
         {"{\"messages\": [3]}", "message 1 is a number"},
@@ -136,6 +139,18 @@ static void test_bad_files(Test *test, const Setting *setting, const char *folde
     CHECK_STATUS(test, TMB_BAD_INPUT, read_bytes(setting, "{}\0{}", 5, &dataset));
     CHECK(test, strstr(tmb_last_error(), "byte 3 is a NUL") != NULL);
     dataset_finish(&dataset);
+    /* files of another kind are told in one sentence, not line by line */
+    static const char *const kinds[][2] = {
+        {"prompt,completion\na,b\n", "begins with prompt,completion"},
+        {"\n\n[\n  {\n   \"messages\": []\n  },\n]\n", "begins with ["},
+        {"\xff\xfe{", "UTF-16"},
+        {"\x01\x02", "not text"},
+    };
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        CHECK_STATUS(test, TMB_BAD_INPUT, read_text(setting, kinds[i][0], &dataset));
+        CHECK(test, strstr(tmb_last_error(), kinds[i][1]) && !strchr(tmb_last_error(), '\n'));
+        dataset_finish(&dataset);
+    }
     CHECK_STATUS(test, TMB_BAD_INPUT, dataset_read(&dataset, &folder, 1));
     CHECK_STATUS(test, TMB_BAD_INPUT, dataset_read(&dataset, &missing, 1));
     dataset_finish(&dataset);
