@@ -77,9 +77,18 @@ bool os_is_terminal(FILE *stream);
 unsigned os_terminal_columns(void);            /* 80 when unknown */
 /* For this process and its children; NULL removes it. Call before starting threads. */
 void os_set_environment(const char *name, const char *value);
-/* First Ctrl-C sets the flag; the second ends the process at once with 130. */
+/* First Ctrl-C (or a closed terminal) sets the flag; the second ends the process at once
+ * with 130. */
 void os_interrupt_install(void);
 bool os_interrupted(void);
+/* Forgets the first Ctrl-C: what it was meant for has stopped. */
+void os_interrupt_clear(void);
+/* While on, Ctrl-C also ends a read that waits for the terminal, as the end of input does. */
+void os_interrupt_reading(bool on);
+/* True when a further line of standard input, a terminal, is there already (pasted text). */
+bool os_input_waiting(void);
+/* Writing to a pipe that nobody reads becomes an error instead of the process's end. */
+void os_ignore_closed_pipe(void);
 /* Sets the flag as a first Ctrl-C would; safe in a signal handler. */
 void os_interrupt(void);
 /* UTF-8 arguments on Windows (and UTF-8 console output); unchanged elsewhere. */

@@ -14,7 +14,7 @@ static tmb_status read_stream(FILE *file, const char *path, char **data, size_t 
     for (;;) {
         size_t got = fread(text + used, 1, capacity - 1 - used, file);
         used += got;
-        if (got == 0)
+        if (got == 0 || feof(file))     /* a terminal would ask for a second Ctrl-D */
             break;
         if (used + 1 == capacity) {
             char *larger = capacity < SIZE_MAX / 2 ? realloc(text, capacity * 2) : NULL;

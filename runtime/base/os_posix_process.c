@@ -132,6 +132,35 @@ void os_interrupt_install(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)   /* not under nohup */
+        sigaction(SIGHUP, &action, NULL);
+}
+
+void os_interrupt_clear(void)
+{
+    interrupted = 0;
+}
+
+void os_interrupt_reading(bool on)
+{
+    struct sigaction action;
+    if (sigaction(SIGINT, NULL, &action) != 0 || action.sa_handler != on_interrupt)
+        return;
+    action.sa_flags = on ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool os_input_waiting(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    /* a terminal hands pasted lines over one by one, the next a moment after the last */
+    return poll(&input, 1, 20) == 1 && (input.revents & POLLIN);
+}
+
+void os_ignore_closed_pipe(void)
+{
+    signal(SIGPIPE, SIG_IGN);
 }
 
 void os_interrupt(void)

@@ -96,6 +96,26 @@ void os_interrupt(void)
     InterlockedExchange(&interrupted, 1);
 }
 
+void os_interrupt_clear(void)
+{
+    InterlockedExchange(&interrupted, 0);
+}
+
+void os_interrupt_reading(bool on)
+{
+    (void)on;    /* a read of the console ends with Ctrl-C in any case */
+}
+
+bool os_input_waiting(void)
+{
+    return false;    /* a console counts key releases as input, so this cannot be told */
+}
+
+void os_ignore_closed_pipe(void)
+{
+    /* writing to one is an error here anyway */
+}
+
 bool os_interrupted(void)
 {
     return interrupted != 0;

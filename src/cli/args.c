@@ -179,7 +179,7 @@ static tmb_status parse_option(int argc, char **argv, int *at, const CliCommand 
     return store(option, argv[++*at], out);
 }
 
-static tmb_status unknown_command(const char *word)
+tmb_status cli_unknown_command(const char *word)
 {
     const char *names[64];
     size_t count = smallest(cli_command_count, 64);
@@ -226,7 +226,7 @@ tmb_status cli_parse(int argc, char **argv, CliArgs *out)
             TRY(parse_option(argc, argv, &i, command, out));
         } else if (!out->command) {
             if (!command)
-                return unknown_command(word);
+                return cli_unknown_command(word);
             out->command = word;
         } else if (out->positional_count == CLI_MAX_POSITIONAL) {
             return fail(TMB_USAGE, "more than %d arguments", CLI_MAX_POSITIONAL);

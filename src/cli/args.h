@@ -89,6 +89,8 @@ extern const size_t cli_option_count;
 
 /* TMB_USAGE with one sentence, the nearest name included. */
 TMB_MUST_USE tmb_status cli_parse(int argc, char **argv, CliArgs *out);
+/* TMB_USAGE with the nearest command there is. */
+TMB_MUST_USE tmb_status cli_unknown_command(const char *word);
 /* Whether the option (with its dashes) was said. */
 bool cli_given(const CliArgs *args, const char *option);
 

@@ -36,12 +36,16 @@ static tmb_status read_letter(const CliArgs *args, char **out)
         return fail(TMB_USAGE, "give the letter as an argument or with --file, not both");
     if (args->positional_count > 1) {
         *out = mem_string(args->positional[1]);
-        return TMB_OK;
+        return **out ? TMB_OK : fail(TMB_BAD_INPUT, "the letter is empty");
     }
+    if (!args->file && os_is_terminal(stdin) && !args->quiet)
+        fprintf(stderr, "type the letter; Ctrl-D on a line of its own ends it\n");
     TRY(os_read_file(args->file ? args->file : "-", out, &bytes));
     while (bytes && strchr("\r\n", (*out)[bytes - 1]))
         (*out)[--bytes] = '\0';
-    return bytes ? TMB_OK : fail(TMB_BAD_INPUT, "the letter is empty");
+    if (!bytes && !args->file)
+        return fail(TMB_BAD_INPUT, "the letter is empty; give it as an argument, by --file, or on standard input");
+    return bytes ? TMB_OK : fail(TMB_BAD_INPUT, "%s: the letter is empty", args->file);
 }
 
 /* Bytes of text that end before an incomplete UTF-8 character are the library's care;
@@ -199,6 +203,7 @@ tmb_status cmd_generate(const CliArgs *args)
         print_reply_json(&reply);
     else
         putchar('\n');
+    fflush(stdout);      /* the reply before what is said about it */
     if (!reply.ended && !args->quiet)
         fprintf(stderr, "timbre: cut after %zu tokens; --max-tokens allows more\n", reply.tokens);
 done:
@@ -228,24 +233,42 @@ static void talk_finish(Talk *talk)
     free(talk->messages);
 }
 
-static tmb_status chat_turn(const CliArgs *args, tmb_generator *generator, Talk *talk)
+/* user: a Text that keeps what was shown */
+static void print_and_keep(void *user, size_t index, const char *text, size_t bytes)
 {
-    tmb_reply reply = {0};
-    tmb_sampling sampling = sampling_of(args);
-    sampling.on_text = print_piece;
-    tmb_conversation conversation = {talk->messages, talk->count};
-    TRY(tmb_generate(generator, &conversation, 1, &sampling, &reply));
-    printf("\n\n");
-    talk_add(talk, "assistant", reply.text);
-    tmb_replies_clear(&reply, 1);
-    return TMB_OK;
+    print_piece(NULL, index, text, bytes);
+    text_append(user, text, bytes);
 }
 
-/* Reads one line of any length; false at the end of the input. */
+/* Ctrl-C at a terminal ends the reply, not the conversation. */
+static tmb_status chat_turn(const CliArgs *args, tmb_generator *generator, Talk *talk, bool terminal)
+{
+    tmb_reply reply = {0};
+    Text shown = {0};
+    tmb_sampling sampling = sampling_of(args);
+    sampling.on_text = print_and_keep;
+    sampling.user = &shown;
+    tmb_conversation conversation = {talk->messages, talk->count};
+    tmb_status status = tmb_generate(generator, &conversation, 1, &sampling, &reply);
+    bool stopped = status == TMB_INTERRUPTED && terminal;
+    if (stopped) {
+        os_interrupt_clear();
+        status = TMB_OK;
+    }
+    if (status == TMB_OK) {
+        printf(stopped ? " (stopped)\n\n" : "\n\n");
+        talk_add(talk, "assistant", stopped && !shown.bytes ? "" : stopped ? shown.data : reply.text);
+    }
+    text_finish(&shown);
+    tmb_replies_clear(&reply, 1);
+    return status;
+}
+
+/* Appends one line of any length; false at the end of the input. */
 static bool read_line(Text *line)
 {
-    text_clear(line);
     char part[1024];
+    size_t before = line->bytes;
     while (fgets(part, sizeof part, stdin)) {
         size_t bytes = strlen(part);
         bool ended = bytes && part[bytes - 1] == '\n';
@@ -255,7 +278,41 @@ static bool read_line(Text *line)
         if (ended)
             return true;
     }
-    return line->bytes > 0;
+    return line->bytes > before;
+}
+
+/* Reads one message. At a terminal it has several lines between two of """, or when they
+ * were pasted at once; elsewhere a line is a message and an empty one ends the conversation. */
+static bool read_message(Text *message, bool terminal)
+{
+    static const char quotes[] = "\"\"\"";
+    text_clear(message);
+    if (!terminal)
+        return read_line(message) && message->bytes;
+    do {
+        printf("> ");
+        fflush(stdout);
+        text_clear(message);
+        if (!read_line(message))
+            return false;
+    } while (!message->bytes && !os_input_waiting());
+    bool quoted = message->bytes && !strcmp(message->data, quotes);
+    if (quoted)
+        text_clear(message);
+    while (quoted || os_input_waiting()) {
+        size_t before = message->bytes;
+        if (before)
+            text_append(message, "\n", 1);
+        size_t begin = message->bytes;
+        if (!read_line(message))
+            return !quoted && message->bytes > 0;
+        if (quoted && message->bytes > begin && !strcmp(message->data + begin, quotes)) {
+            message->data[before] = '\0';
+            message->bytes = before;
+            break;
+        }
+    }
+    return message->bytes || read_message(message, terminal);
 }
 
 tmb_status cmd_chat(const CliArgs *args)
@@ -264,25 +321,28 @@ tmb_status cmd_chat(const CliArgs *args)
     tmb_device *device = NULL;
     tmb_generator *generator = NULL;
     Talk talk = {0};
-    Text line = {0};
+    Text message = {0};
     tmb_status status = TMB_OK;
     TRY_OR(done, status, open_generator(args, &model, &device, &generator));
     bool terminal = os_is_terminal(stdin);
     if (terminal && !args->quiet)
-        fprintf(stderr, "an empty line or Ctrl-D ends the conversation\n");
+        fprintf(stderr, "Ctrl-C stops a reply, Ctrl-D ends the conversation; a letter of several lines goes "
+                        "between two lines of \"\"\"\n");
     if (args->system)
         talk_add(&talk, "system", args->system);
     for (;;) {
-        if (terminal)
-            printf("> ");
-        fflush(stdout);
-        if (!read_line(&line) || !line.bytes)
+        os_interrupt_reading(true);
+        bool more = read_message(&message, terminal);
+        os_interrupt_reading(false);
+        if (!more)
             break;
-        talk_add(&talk, "user", line.data);
-        TRY_OR(done, status, chat_turn(args, generator, &talk));
+        talk_add(&talk, "user", message.data);
+        TRY_OR(done, status, chat_turn(args, generator, &talk, terminal));
     }
+    if (terminal)
+        putchar('\n');
 done:
-    text_finish(&line);
+    text_finish(&message);
     talk_finish(&talk);
     tmb_generator_destroy(&generator);
     tmb_device_close(&device);

@@ -11,6 +11,7 @@
 typedef struct Progress {
     bool terminal, quiet, json;
     bool line_open;       /* a progress line without its newline stands on the terminal */
+    size_t width;         /* of that line */
 } Progress;
 
 static void close_line(Progress *progress)
@@ -18,17 +19,38 @@ static void close_line(Progress *progress)
     if (progress->line_open)
         fputc('\n', stderr);
     progress->line_open = false;
+    progress->width = 0;
 }
 
+/* What does not fit the terminal's line is left out, the least telling first: a line that
+ * wraps cannot be written over. */
 static void show_step(Progress *progress, const tmb_train_event *event)
 {
-    char left[32];
-    cli_duration(event->seconds_left, left);
-    fprintf(stderr, "%sstep %llu/%llu  loss %.4f  lr %.2e  norm %.2f  %.1f tok/s  fill %.0f %%  %s left%s",
-            progress->terminal ? "\r" : "", (unsigned long long)event->step,
-            (unsigned long long)event->steps, event->loss, event->learning_rate, event->grad_norm,
-            event->tokens_per_second, 100 * event->fill, left, progress->terminal ? "   " : "\n");
+    char left[32], fields[6][64], line[400];
+    static const size_t shown[] = {0, 1, 5, 3, 2, 4};     /* in the order of their weight */
+    size_t room = progress->terminal ? os_terminal_columns() - 1 : sizeof line, used = 0;
+    bool keep[6] = {true};
+    snprintf(fields[0], sizeof fields[0], "step %llu/%llu", (unsigned long long)event->step,
+             (unsigned long long)event->steps);
+    snprintf(fields[1], sizeof fields[1], "  loss %.4f", event->loss);
+    snprintf(fields[2], sizeof fields[2], "  lr %.2e  norm %.2f", event->learning_rate, event->grad_norm);
+    snprintf(fields[3], sizeof fields[3], "  %.1f tok/s", event->tokens_per_second);
+    snprintf(fields[4], sizeof fields[4], "  fill %.0f %%", 100 * event->fill);
+    snprintf(fields[5], sizeof fields[5], "  %s left", cli_duration(event->seconds_left, left));
+    for (size_t i = 0; i < 6; i++) {
+        size_t bytes = strlen(fields[shown[i]]);
+        keep[shown[i]] = !i || used + bytes <= room;
+        used += keep[shown[i]] ? bytes : 0;
+    }
+    line[0] = '\0';
+    for (size_t i = 0; i < 6; i++)
+        if (keep[i])
+            strncat(line, fields[i], sizeof line - strlen(line) - 1);
+    int blank = progress->terminal && progress->width > used ? (int)(progress->width - used) : 0;
+    fprintf(stderr, "%s%s%*s%s", progress->terminal ? "\r" : "", line, blank, "",
+            progress->terminal ? "" : "\n");
     progress->line_open = progress->terminal;
+    progress->width = used;
     fflush(stderr);
 }
 
@@ -158,7 +180,8 @@ static void print_result(const CliArgs *args, const tmb_train_result *result)
     printf("%llu steps in %s, %.1f tokens/s, loss %.4f -> %.4f\n", (unsigned long long)result->steps,
            cli_duration(result->seconds, time), result->tokens_per_second, result->first_loss,
            result->last_loss);
-    printf("the adapter is in %s\n", args->output);
+    printf("the adapter is in %s; try it: timbre generate \"%s\" \"Dear …\" --adapter \"%s\"\n",
+           args->output, args->positional[0], args->output);
 }
 
 tmb_status cmd_train(const CliArgs *args)
@@ -179,6 +202,7 @@ tmb_status cmd_train(const CliArgs *args)
         status = plan_only(args, device, model, &params);
         goto done;
     }
+    os_ignore_closed_pipe();      /* whoever reads the progress may leave; the run goes on */
     double start = os_seconds();
     status = tmb_train(device, model, &params, &result);
     close_line(&progress);

@@ -26,11 +26,15 @@ void cli_print_journey(FILE *to)
 
 void cli_print_help(FILE *to, const CliCommand *command)
 {
-    fprintf(to, "timbre %s %s\n    %s\n\n", command->name, command->synopsis, command->summary);
+    bool any = false;
+    fprintf(to, "timbre %s%s%s\n    %s\n\n", command->name, *command->synopsis ? " " : "",
+            command->synopsis, command->summary);
     for (size_t i = 0; i < cli_option_count; i++)
-        if (cli_options[i].commands & command->bit)
+        if (cli_options[i].commands & command->bit) {
             print_option(to, &cli_options[i]);
-    fprintf(to, "\nfor every command\n");
+            any = true;
+        }
+    fprintf(to, "%sfor every command\n", any ? "\n" : "");
     for (size_t i = 0; i < cli_option_count; i++)
         if (cli_options[i].commands == CMD_GLOBAL)
             print_option(to, &cli_options[i]);
@@ -98,6 +102,8 @@ tmb_status cmd_help(const CliArgs *args)
         return TMB_OK;
     }
     const CliCommand *command = cli_command(topic);
-    cli_print_help(stdout, command ? command : cli_command("help"));
+    if (!command)
+        return cli_unknown_command(topic);
+    cli_print_help(stdout, command);
     return TMB_OK;
 }

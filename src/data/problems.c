@@ -7,6 +7,7 @@
 enum {
     SENTENCE_BYTES = 1500,   /* of the 2 KiB that tmb_last_error keeps */
     REASON_BYTES = 300,
+    MOST_LOGGED = 200,       /* beyond that the file, not its lines, is what is wrong */
 };
 
 /* At most REASON_BYTES of the last error, on one line and whole characters only. */
@@ -29,7 +30,7 @@ void problems_add(Problems *problems, const char *file, size_t line)
     if (problems->text.bytes + strlen(file) + strlen(reason) + 40 < SENTENCE_BYTES) {
         text_print(&problems->text, "\n  %s: line %zu: %s", file, line, reason);
         problems->written++;
-    } else {
+    } else if (problems->count - problems->written <= MOST_LOGGED) {
         log_error("%s: line %zu: %s", file, line, reason);
     }
 }
@@ -42,9 +43,9 @@ tmb_status problems_finish(Problems *problems, const char *what)
         status = fail(TMB_BAD_INPUT, "%zu %s %s:%s", problems->count,
                       problems->count == 1 ? "line" : "lines", what, problems->text.data);
     else if (problems->count)
-        status = fail(TMB_BAD_INPUT, "%zu lines %s:%s\n  and %zu more, logged above",
+        status = fail(TMB_BAD_INPUT, "%zu lines %s:%s\n  and %zu more, %slogged above",
                       problems->count, what, problems->text.data ? problems->text.data : "",
-                      logged);
+                      logged, logged > MOST_LOGGED ? "the first of them " : "");
     text_finish(&problems->text);
     return status;
 }

@@ -79,6 +79,7 @@ try() {
 
 # ---- usage: 2 ----
 try 2 train trian
+try 2 train help trian
 try 2 rank train whole.gguf good.jsonl -o run --rnak 3
 try 2 value train whole.gguf good.jsonl -o
 try 2 rank train whole.gguf good.jsonl -o run --rank 0
@@ -129,6 +130,7 @@ try 3 'line 2' data check whole.gguf text.jsonl
 try 3 empty.txt eval whole.gguf empty.txt
 try 3 missing.txt eval whole.gguf missing.txt
 try 3 missing.txt tokenize whole.gguf missing.txt
+try 3 empty generate whole.gguf ''
 try 3 empty generate whole.gguf --file empty.txt
 try 3 empty generate whole.gguf --file newlines.txt
 try 3 context generate whole.gguf "$(head -c 3000 long.jsonl)"

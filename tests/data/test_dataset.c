@@ -127,6 +127,20 @@ static void test_bad_lines(Test *test, const Setting *setting)
     text_finish(&all);
 }
 
+/* The log is not flooded. */
+static void test_many_bad_lines(Test *test, const Setting *setting)
+{
+    Text text = {0};
+    Dataset dataset;
+    for (size_t i = 0; i < 5000; i++)
+        text_print(&text, "{}\n");
+    log_lines = 0;
+    CHECK_STATUS(test, TMB_BAD_INPUT, read_text(setting, text.data, &dataset));
+    CHECK(test, strstr(tmb_last_error(), "the first of them logged") && log_lines == 200);
+    dataset_finish(&dataset);
+    text_finish(&text);
+}
+
 static void test_bad_files(Test *test, const Setting *setting, const char *folder)
 {
     Dataset dataset = {0};
@@ -269,6 +283,7 @@ int main(int argc, char **argv)
     if (CHECK_OK(&test, byte_model_load(setting.model, &setting.tokenizer, &setting.chat))) {
         test_formats(&test, &setting);
         test_bad_lines(&test, &setting);
+        test_many_bad_lines(&test, &setting);
         test_bad_files(&test, &setting, folder);
         test_long_line(&test, &setting);
         test_supervision(&test, &setting);

@@ -1,0 +1,61 @@
+#!/bin/sh
+# terminal.sh TIMBRE TINY_CHAT_GGUF: how it behaves at a terminal and when one goes away.
+timbre=$1
+model=$2
+command -v script > /dev/null || { echo 'skipped: no script(1) here'; exit 77; }
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+ln -s "$timbre" timbre && ln -s "$model" model.gguf || exit 1
+passed=0 failed=0
+
+check() { # NAME COMMAND...: passes when the command succeeds
+    name=$1
+    shift
+    if "$@" > check.log 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'failed: %s\n' "$name"
+        sed 's/^/    | /' check.log | tail -n 8
+    fi
+}
+# at COLUMNS COMMAND: runs it at a terminal of that width; the output, a redrawn line each its own
+at() {
+    timeout 60 script -qec "stty cols $1; $2" /dev/null | tr '\r' '\n'
+}
+
+for i in 1 2 3 4 5 6 7 8; do
+    printf '{"messages":[{"role":"user","content":"Hello %d"},{"role":"assistant","content":"Off we go, %d!"}]}\n' $i $i
+done > letters.jsonl
+options='--steps 40 --step-examples 2 --row-tokens 64 --rank 2'
+
+at 50 "./timbre train model.gguf letters.jsonl -o narrow $options" < /dev/null > narrow.log
+check 'steps are shown' grep -q 'step 40/40' narrow.log
+check 'no step is wider than the terminal' sh -c "! grep '^step' narrow.log | grep '.\{50\}'"
+at 200 "./timbre train model.gguf letters.jsonl -o wide $options" < /dev/null > wide.log
+check 'a wide one shows all' grep -q 'step 40/40 .*loss .*lr .*norm .*tok/s .*fill .*left' wide.log
+
+printf 'Dear team,\n\nwhere to in March?\n' > letter.txt
+at 80 './timbre tokenize model.gguf - --ids' < letter.txt | tail -n 2 > typed.ids
+./timbre tokenize model.gguf letter.txt --ids > file.ids
+check 'one Ctrl-D ends what is typed' sh -c 'grep -qF "$(cat file.ids)" typed.ids'
+at 80 './timbre chat model.gguf --max-tokens 2' < letter.txt > chat.log
+check 'a pasted letter is one message' sh -c 'test "$(grep -c "^> " chat.log)" = 2 || { cat chat.log; false; }'
+
+./timbre train model.gguf letters.jsonl -o piped $options 2>&1 > result.log | head -n 1 > /dev/null
+check 'a run outlives the reader of its progress' test -s piped/adapter/adapter.gguf -a -s result.log
+./timbre train model.gguf letters.jsonl -o hung --steps 100000 --step-examples 2 --row-tokens 64 --rank 2 \
+    > /dev/null 2> hung.log &
+pid=$!
+for i in $(seq 200); do
+    [ -s hung/metrics.jsonl ] && break
+    sleep 0.1
+done
+kill -HUP $pid
+wait $pid
+code=$?
+check 'a closed window is like Ctrl-C' sh -c "test $code = 130 && grep -q 'go on with' hung.log"
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
