@@ -251,8 +251,11 @@ tmb_status os_make_directories(const char *path)
         at += strcspn(at, "/");
         char held = *at;
         *at = '\0';
-        if (*part && mkdir(part, 0777) != 0 && !os_is_directory(part))
-            status = fail_path(TMB_IO, part, "the folder cannot be created");
+        if (*part && mkdir(part, 0777) != 0) {
+            int reason = errno;      /* looking whether it is there changes errno */
+            if (!os_is_directory(part))
+                status = fail(TMB_IO, "%s: the folder cannot be created: %s", part, strerror(reason));
+        }
         *at = held;
     }
     free(part);

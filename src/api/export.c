@@ -14,6 +14,12 @@ tmb_status tmb_run_base(const char *run, char **model_path)
 {
     RunConfig config;
     *model_path = NULL;
+    char *path = os_join(run, "config.json");
+    bool there = os_exists(path);
+    free(path);
+    if (!there)
+        return fail(TMB_BAD_INPUT, "%s is not a RUN, the folder that timbre train -o made: it holds no "
+                    "config.json", run);
     TRY(run_read_config(run, &config));
     *model_path = mem_string(config.model);
     run_config_finish(&config);

@@ -80,7 +80,7 @@ tmb_status export_adapter(const Adapter *adapter, const Model *model, const char
         status = prove(adapter, model, path);
     if (status) {
         char *sentence = mem_string(tmb_last_error());
-        if (os_remove_tree(path) != TMB_OK)
+        if (os_exists(path) && os_remove_tree(path) != TMB_OK)
             status = fail(status, "%s; what was written could not be removed", sentence);
         else
             status = fail(status, "%s", sentence);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "train/schedule.h"
 
 /* One number of TrainParams and the range it must lie in; zero always means the default. */
@@ -113,9 +114,22 @@ uint32_t settings_row_tokens(const Model *model, uint32_t wanted)
     return wanted ? wanted : context < 512 ? context : 512;
 }
 
+/* A share such as 10 % or 1.5, where a file of that name is surely not meant. */
+static bool is_mistaken_share(const char *validation)
+{
+    char *end;
+    if (!validation || settings_share(validation) || os_exists(validation))
+        return false;
+    strtod(validation, &end);
+    return end != validation && end[strspn(end, " %")] == '\0';
+}
+
 tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunConfig *config)
 {
     *config = (RunConfig){.format = RUN_FORMAT};
+    if (is_mistaken_share(params->validation))
+        return fail(TMB_USAGE, "--val %s is neither a file nor a share between 0 and 1, such as 0.1",
+                    params->validation);
     config->version = mem_string(base->version ? base->version : "");
     config->model = mem_string(base->model_path);
     config->model_sha256 = mem_string(base->model_sha256);

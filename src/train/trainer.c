@@ -175,8 +175,12 @@ static tmb_status after_step(Session *session)
 static tmb_status cannot_write(const Session *session, tmb_status status)
 {
     char *sentence = mem_string(tmb_last_error());
-    status = fail(status, "%s; the state after step %" PRIu64 " is kept: make room and go on "
-                  "with --resume", sentence, session->saved_step);
+    if (session->saved_step)
+        status = fail(status, "%s; the state after step %" PRIu64 " is kept: make room and go on "
+                      "with --resume", sentence, session->saved_step);
+    else
+        status = fail(status, "%s; no step is saved yet: make room and begin again with --resume",
+                      sentence);
     free(sentence);
     return status;
 }

@@ -105,6 +105,8 @@ try 2 check data chekc whole.gguf good.jsonl
 try 2 not generate whole.gguf hello --file letter.txt
 try 2 usage export run_taken
 try 2 exist train whole.gguf good.jsonl -o run_taken
+try 2 share train whole.gguf good.jsonl -o run --val 10%
+try 2 share train whole.gguf good.jsonl -o run --val 1.5
 try 2 bos eval whole.gguf letter.txt --bos twice
 try 2 caps devices --caps sideways
 # ---- models: 3 ----
@@ -140,7 +142,9 @@ try 3 peft_empty generate whole.gguf hello --adapter peft_empty
 try 3 peft_broken generate whole.gguf hello --adapter peft_broken
 try 3 letter.txt generate whole.gguf hello --adapter letter.txt
 try 3 whole.gguf generate whole.gguf hello --adapter whole.gguf
-try 3 missing export missing --to peft -o out
+try 3 'not a RUN' export missing --to peft -o out
+try 3 'not a RUN' export folder --to peft -o out
+try 3 'not a RUN' export whole.gguf --to peft -o out
 try 3 empty train whole.gguf empty.jsonl -o run --val good.jsonl
 try 3 missing.jsonl train whole.gguf good.jsonl -o run --val missing.jsonl
 # ---- devices: 4 ----
