@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "blas.h"
@@ -93,17 +94,14 @@ static void print_table(const Table *table)
 
 static tmb_status write_json(const Table *table, const GpuCaps *caps, const char *path)
 {
-    FILE *file = os_fopen(path, "wb");
-    if (!file)
-        return fail(TMB_BAD_INPUT, "cannot write %s", path);
-    fprintf(file, "{\n  \"device\": \"%s\",\n  \"driver\": \"%s\"", caps->name, caps->driver);
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "device", caps->name);
+    cJSON_AddStringToObject(object, "driver", caps->driver);
     for (size_t i = 0; i < table->count; i++)
-        fprintf(file, ",\n  \"%s\": %.6g", table->figures[i].key, table->figures[i].value);
-    fprintf(file, "\n}\n");
-    bool written = !ferror(file);
-    if (fclose(file) || !written)
-        return fail(TMB_FAILED, "%s could not be written completely", path);
-    return TMB_OK;
+        cJSON_AddNumberToObject(object, table->figures[i].key, table->figures[i].value);
+    tmb_status status = json_write_file(path, object);
+    cJSON_Delete(object);
+    return status;
 }
 
 static tmb_status measure_all(const Options *options, Gpu *gpu, const Model *model)

@@ -15,7 +15,7 @@ typedef struct TrainingFigures {
 
 typedef struct DecodingFigures {
     double alone;                /* tokens per wall second of one sequence */
-    double together;             /* of `sequences` side by side, all of them counted */
+    double together;             /* of DECODING_TOGETHER side by side, all of them counted */
     double prefill;              /* prompt tokens per wall second */
     double cpu_milliseconds;     /* of the process, per token decoded alone */
 } DecodingFigures;
