@@ -58,7 +58,7 @@ const CliOption cli_options[] = {
     {"--clip", "NORM", CLI_NUMBER, FIELD(clip), TRAINING, 0, 1e6, "largest gradient norm (1); 0: no clipping"},
     {"--rank", "R", CLI_COUNT, FIELD(rank), TRAINING, 1, 1024, "LoRA rank (16)"},
     {"--alpha", "A", CLI_NUMBER, FIELD(alpha), TRAINING, 1e-3, 1e5, "LoRA alpha (twice the rank)"},
-    {"--targets", "LIST", CLI_TEXT, FIELD(targets), TRAINING, 0, 0, "linears to adapt: all (default), or attn_q,attn_v,…"},
+    {"--targets", "LIST", CLI_TEXT, FIELD(targets), TRAINING, 0, 0, "linears to adapt: all (default), or some of q,k,v,o,gate,up,down"},
     {"--step-examples", "N", CLI_COUNT, FIELD(step_examples), TRAINING, 1, 4096, "examples per optimizer step (8)"},
     {"--row-tokens", "T", CLI_COUNT, FIELD(row_tokens), TRAINING | CMD_EVAL | CMD_DATA, 8, 65536,
      "tokens computed together (512): memory, not results"},

@@ -81,7 +81,7 @@ static tmb_status not_finite(const Session *session, double loss, const EngineUp
                     step, folder, rate);
     return fail(TMB_NOT_FINITE, "step %llu: the gradient of %s is not finite; nothing was changed "
                 "by it, %s holds the state before; try a new run with a lower --lr (now %g) or "
-                "--max-grad-norm", step, update->culprit ? update->culprit : "a tensor", folder,
+                "--clip", step, update->culprit ? update->culprit : "a tensor", folder,
                 rate);
 }
 

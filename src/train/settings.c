@@ -8,6 +8,8 @@
 #include "base/os.h"
 #include "train/schedule.h"
 
+enum { MOST_STEPS = 1000000000 };    /* as run_config.c reads back */
+
 /* One number of TrainParams and the range it must lie in; zero always means the default. */
 typedef struct Range {
     const char *option;
@@ -18,12 +20,12 @@ tmb_status settings_check(const TrainParams *params)
 {
     const Range ranges[] = {
         {"--epochs", params->epochs, 0, 1e6},
-        {"--steps", (double)params->steps, 0, 1e9},
-        {"--max-seconds", params->max_seconds, 0, 1e9},
+        {"--steps", (double)params->steps, 0, MOST_STEPS},
+        {"--minutes", params->max_seconds / 60, 0, 1e7},
         {"--lr", params->learning_rate, 0, 10},
         {"--warmup", params->warmup, -1e9, 1},
         {"--weight-decay", params->weight_decay, 0, 10},
-        {"--max-grad-norm", params->max_grad_norm, -1e9, 1e9},
+        {"--clip", params->max_grad_norm, -1e9, 1e9},
         {"--rank", params->rank, 0, 1024},
         {"--alpha", params->alpha, 0, 1e6},
         {"--step-examples", params->step_examples, 0, 65536},
@@ -171,7 +173,7 @@ void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,
     uint64_t steps = params->steps ? params->steps : (uint64_t)ceil(epochs * (double)per_epoch);
     if (most && steps > most)
         steps = most;
-    config->steps = steps ? steps : 1;
+    config->steps = steps < 1 ? 1 : steps > MOST_STEPS ? MOST_STEPS : steps;
     config->warmup_steps =
         (uint64_t)ceil(or_default(params->warmup, 0.05) * (double)config->steps);
     if (config->warmup_steps >= config->steps)   /* the first of them has a rate of 0: a run of */

@@ -1,6 +1,7 @@
 #!/bin/sh
 # check.sh ROOT: the rules that a program can check. Sizes (files <= 600 lines, functions
-# <= 60, shaders <= 200), which folder may include which, and every public header alone.
+# <= 60, shaders <= 200), which folder may include which, options named in sentences, and every
+# public header alone.
 # Prints what breaks a rule and "N passed, N failed, N skipped"; exit 1 on a failure.
 root=${1:-.}
 cd "$root" || exit 1
@@ -68,6 +69,12 @@ report 'vulkan.h outside runtime/gpu' "$(grep -ln '#include .*\(vulkan\|volk\)' 
 report 'operating system headers outside runtime/base/os_*' "$(grep -n \
     '#include <\(unistd\|fcntl\|sys/[a-z]*\|windows\|io\|dirent\|signal\)\.h>' -r runtime src --include='*.c' --include='*.h' |
     grep -v '^runtime/base/os_' | sed 's/^/  /')"
+
+report 'sentences that name an option which is not in src/cli/options.c' "$(grep -o '"[^"]*"' -r src --include='*.c' |
+    sed -n 's/^\([^:]*\):.*[^a-z-]\(--[a-z][a-z-]*\).*/\1 \2/p' | sort -u |
+    while read -r file option; do
+        grep -q "{\"$option\"" src/cli/options.c || echo "  $file: $option"
+    done)"
 
 compiler=${CC:-cc}
 report 'public headers that do not compile alone' "$(for header in include/timbre/*.h; do
