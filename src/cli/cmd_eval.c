@@ -1,6 +1,8 @@
 /* eval and export. */
 #include <stdlib.h>
 
+#include <string.h>
+
 #include <cjson/cJSON.h>
 
 #include "base/os.h"
@@ -61,13 +63,35 @@ done:
     return status;
 }
 
+/* What was written, and how other software takes it. */
+static void print_export(const CliArgs *args, const char *model, const tmb_export_result *result)
+{
+    char size[32];
+    if (args->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "output", args->output);
+        cJSON_AddNumberToObject(object, "tensors", (double)result->tensors);
+        cJSON_AddNumberToObject(object, "bytes", (double)result->bytes);
+        cJSON_AddNumberToObject(object, "largest_logit_difference", result->largest_logit_difference);
+        cli_print_json(object);
+        return;
+    }
+    printf("%s: %llu tensors, %s, read back: largest logit difference %.2g\n", args->output,
+           (unsigned long long)result->tensors, cli_bytes(result->bytes, size),
+           result->largest_logit_difference);
+    if (!strcmp(args->to, "peft"))
+        printf("in Python: PeftModel.from_pretrained(base_model, \"%s\")\n", args->output);
+    else
+        printf("with llama.cpp: llama-cli -m \"%s\" --lora \"%s\"\n", model, args->output);
+}
+
 tmb_status cmd_export(const CliArgs *args)
 {
     if (!args->to || !args->output)
         return fail(TMB_USAGE, "usage: timbre export RUN --to peft|gguf-lora -o PATH");
     tmb_model *model = NULL;
     tmb_device *device = NULL;
-    char *base = NULL, size[32];
+    char *base = NULL;
     tmb_export_result result;
     tmb_status status = TMB_OK;
     if (!args->base)
@@ -79,9 +103,7 @@ tmb_status cmd_export(const CliArgs *args)
                                                          .format = args->to,
                                                          .output = args->output},
                                     &result));
-    printf("%s: %llu tensors, %s, read back: largest logit difference %.2g\n", args->output,
-           (unsigned long long)result.tensors, cli_bytes(result.bytes, size),
-           result.largest_logit_difference);
+    print_export(args, args->base ? args->base : base, &result);
 done:
     free(base);
     tmb_device_close(&device);

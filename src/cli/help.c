@@ -61,6 +61,18 @@ void cli_print_markdown(FILE *to)
                 "not fit, 130 interrupted.\n");
 }
 
+/* Of a command that is told by a first word, "check|show MODEL FILE": the words. */
+static void print_verbs(FILE *to, const char *synopsis)
+{
+    size_t bytes = strcspn(synopsis, " ");
+    if (!memchr(synopsis, '|', bytes) || *synopsis == '[')
+        return;
+    for (size_t i = 0; i < bytes; i++)
+        fputc(synopsis[i] == '|' ? ' ' : synopsis[i], to);
+    fputc(' ', to);
+}
+
+/* Commands first, options after a dash, otherwise files. */
 void cli_print_completions(FILE *to)
 {
     fprintf(to, "# bash: eval \"$(timbre help completions)\"\n"
@@ -69,18 +81,20 @@ void cli_print_completions(FILE *to)
                 "  if [ \"$COMP_CWORD\" = 1 ]; then words=\"");
     for (size_t c = 0; c < cli_command_count; c++)
         fprintf(to, "%s%s", c ? " " : "", cli_commands[c].name);
-    fprintf(to, "\"\n  else case ${COMP_WORDS[1]} in\n");
+    fprintf(to, "\"\n  else case ${COMP_WORDS[1]}:$COMP_CWORD:$word in\n");
     for (size_t c = 0; c < cli_command_count; c++) {
-        fprintf(to, "    %s) words=\"", cli_commands[c].name);
+        fprintf(to, "    %s:*:-*) words=\"", cli_commands[c].name);
         for (size_t i = 0; i < cli_option_count; i++)
             if (cli_options[i].commands == CMD_GLOBAL ||
                 cli_options[i].commands & cli_commands[c].bit)
                 fprintf(to, "%s ", cli_options[i].name);
+        fprintf(to, "\" ;;\n    %s:2:*) words=\"", cli_commands[c].name);
+        print_verbs(to, cli_commands[c].synopsis);
         fprintf(to, "\" ;;\n");
     }
     fprintf(to, "  esac; fi\n"
-                "  COMPREPLY=($(compgen -f -W \"$words\" -- \"$word\"))\n"
-                "}\ncomplete -F _timbre timbre\n");
+                "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+                "}\ncomplete -o bashdefault -o default -F _timbre timbre\n");
 }
 
 tmb_status cmd_help(const CliArgs *args)

@@ -43,6 +43,15 @@ check 'one Ctrl-D ends what is typed' sh -c 'grep -qF "$(cat file.ids)" typed.id
 at 80 './timbre chat model.gguf --max-tokens 2' < letter.txt > chat.log
 check 'a pasted letter is one message' sh -c 'test "$(grep -c "^> " chat.log)" = 2 || { cat chat.log; false; }'
 
+complete() { # WORD...: what bash offers for the last
+    PATH=.:$PATH bash -c 'eval "$(timbre help completions)"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _timbre
+        echo "${#COMPREPLY[@]} ${COMPREPLY[*]}"' sh "$@"
+}
+check 'bash completes commands' test "$(complete timbre tr)" = '1 train'
+check 'bash completes options' test "$(complete timbre train --st)" = '2 --steps --step-examples'
+check 'bash completes verbs' test "$(complete timbre data '')" = '2 check show'
+check 'bash is left to complete files' test "$(complete timbre train mo)" = '0 '
+
 ./timbre train model.gguf letters.jsonl -o piped $options 2>&1 > result.log | head -n 1 > /dev/null
 check 'a run outlives the reader of its progress' test -s piped/adapter/adapter.gguf -a -s result.log
 ./timbre train model.gguf letters.jsonl -o hung --steps 100000 --step-examples 2 --row-tokens 64 --rank 2 \
