@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/utf8.h"
 #include "export/export.h"
 #include "infer/generator.h"
 
@@ -120,6 +121,18 @@ static void relay_token(void *user, uint32_t index, uint32_t id, bool stop)
     relay_text(relay, index, before);
 }
 
+/* Bytes of another encoding would become tokens that no training ever saw. */
+static tmb_status check_utf8(const Message *messages, size_t count)
+{
+    for (size_t m = 0; m < count; m++) {
+        const char *text = messages[m].content;
+        size_t bytes = text ? strlen(text) : 0, valid = bytes ? utf8_valid(text, bytes) : 0;
+        if (valid < bytes)
+            return fail(TMB_BAD_INPUT, "the letter is not UTF-8 at byte %zu; save it as UTF-8", valid + 1);
+    }
+    return TMB_OK;
+}
+
 static tmb_status encode_prompts(const tmb_generator *generator, const ChatTemplate *chat,
                                  const tmb_conversation *conversations, uint32_t count,
                                  const tmb_sampling *sampling, Tokens *prompts,
@@ -130,11 +143,13 @@ static tmb_status encode_prompts(const tmb_generator *generator, const ChatTempl
         for (size_t m = 0; m < conversations[i].count; m++)
             messages[m] = (Message){conversations[i].messages[m].role,
                                     conversations[i].messages[m].content};
-        tmb_status status = chat_template_encode(chat, generator->model->tokenizer, messages,
-                                                 conversations[i].count, true, &prompts[i]);
+        tmb_status status = check_utf8(messages, conversations[i].count);
+        if (status == TMB_OK)
+            status = chat_template_encode(chat, generator->model->tokenizer, messages,
+                                          conversations[i].count, true, &prompts[i]);
         free(messages);
         if (status != TMB_OK)
-            return fail_in(status, "conversation %u: ", i + 1);
+            return count > 1 ? fail_in(status, "conversation %u: ", i + 1) : status;
         requests[i] = (GenerateRequest){
             .prompt = prompts[i].ids,
             .prompt_count = (uint32_t)prompts[i].count,

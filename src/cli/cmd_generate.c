@@ -29,6 +29,17 @@ static tmb_sampling sampling_of(const CliArgs *args)
                           .max_tokens = (uint32_t)args->max_tokens};
 }
 
+/* As the examples of training are: without a byte order mark, lines ended by \n alone. */
+static size_t plain_lines(char *text, size_t bytes)
+{
+    size_t from = bytes >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0, to = 0;
+    for (; from < bytes; from++)
+        if (text[from] != '\r' || from + 1 == bytes || text[from + 1] != '\n')
+            text[to++] = text[from];
+    text[to] = '\0';
+    return to;
+}
+
 static tmb_status read_letter(const CliArgs *args, char **out)
 {
     size_t bytes;
@@ -41,6 +52,7 @@ static tmb_status read_letter(const CliArgs *args, char **out)
     if (!args->file && os_is_terminal(stdin) && !args->quiet)
         fprintf(stderr, "type the letter; Ctrl-D on a line of its own ends it\n");
     TRY(os_read_file(args->file ? args->file : "-", out, &bytes));
+    bytes = plain_lines(*out, bytes);
     while (bytes && strchr("\r\n", (*out)[bytes - 1]))
         (*out)[--bytes] = '\0';
     if (!bytes && !args->file)

@@ -30,6 +30,7 @@ head -c 10000000 /dev/zero | tr '\0' 'a' > long.jsonl
 mkdir folder readonly
 printf 'hello\n' > letter.txt
 : > empty.txt
+printf 'caf\351\n' > ansi.txt
 printf '\n\n' > newlines.txt
 printf 'GGUX and more bytes than a header needs\n' > magic.gguf
 : > empty.gguf
@@ -135,6 +136,8 @@ try 3 missing.txt tokenize whole.gguf missing.txt
 try 3 empty generate whole.gguf ''
 try 3 empty generate whole.gguf --file empty.txt
 try 3 empty generate whole.gguf --file newlines.txt
+try 3 UTF-8 generate whole.gguf --file ansi.txt
+try 3 UTF-8 generate whole.gguf --file utf8.jsonl
 try 3 context generate whole.gguf "$(head -c 3000 long.jsonl)"
 # ---- adapters and runs ----
 try 3 missing generate whole.gguf hello --adapter missing

@@ -86,6 +86,9 @@ done
 check 'the adapter changes the reply' differ run.json bare.json
 printf 'Wohin im März?' | "$timbre" generate "$model" --file - --adapter whole --max-tokens 12 --json > stdin.json 2> /dev/null
 check 'letter from standard input' same run.json stdin.json
+printf '\357\273\277Wohin im März?\r\n' > windows.txt
+"$timbre" generate "$model" --file windows.txt --adapter whole --max-tokens 12 --json > windows.json 2> /dev/null
+check 'a letter of a Windows editor' same run.json windows.json
 check 'letters side by side' sh -c "'$timbre' generate '$model' --file held.jsonl --adapter whole --max-tokens 5 --batch 2 | wc -l | grep -q '^3$'"
 printf 'Hallo\nUnd dann?\n' | "$timbre" chat "$model" --max-tokens 4 --quiet > chat.log 2> /dev/null
 check 'chat' test -s chat.log
