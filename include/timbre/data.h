@@ -19,8 +19,8 @@ typedef struct tmb_data_report {
     uint64_t empty_replies, duplicates;
 } tmb_data_report;
 
-/* Reads every line of a JSONL file with `messages`, reports all bad lines at once
- * (TMB_BAD_INPUT, file, line, reason), counts what training would see. row_tokens 0: 512. */
+/* Reads every line of a JSONL file of examples, reports all bad lines at once
+ * (TMB_BAD_INPUT, file, line, reason), counts what training would see. row_tokens 0: as in training. */
 TMB_MUST_USE tmb_status tmb_data_check(tmb_model *model, const char *path,
                                        uint32_t row_tokens, tmb_data_report *out);
 

@@ -15,12 +15,12 @@ extern "C" {
 typedef struct tmb_eval_params {
     const char *file;         /* .jsonl: messages or pairs; anything else: plain text */
     const char *adapter;      /* as tmb_generator_params.adapter; NULL: the base model */
-    uint32_t window;          /* plain text: tokens per window, positions restart; 0: 512 */
+    uint32_t window;          /* plain text: tokens per window, positions restart; 0: as row_tokens */
     int by_line;              /* plain text: encode line by line, newline included */
     const char *bos;          /* plain text: "once" (very start) or "none"; NULL: once if the model has one */
     uint32_t limit;           /* .jsonl: evaluate only this many, chosen by seed; 0: all */
     uint64_t seed;
-    uint32_t row_tokens;      /* 512 */
+    uint32_t row_tokens;      /* 0: 512, or what the model knows when that is less */
     const char *system;       /* .jsonl: takes the place of every system message; NULL: as they are */
 } tmb_eval_params;
 

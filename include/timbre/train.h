@@ -43,7 +43,7 @@ typedef struct tmb_train_params {
     double alpha;                  /* 2 x rank */
     const char *targets;           /* "all" or a comma-separated list of linears */
     uint32_t step_examples;        /* examples per optimizer step, 8 */
-    uint32_t row_tokens;           /* 512 */
+    uint32_t row_tokens;           /* 512, or what the model knows when that is less */
     uint64_t seed;                 /* 0 is a seed */
     uint64_t eval_every;           /* steps; 0: at the end of every epoch */
     uint32_t patience;             /* evaluations without a new best; 0: never stop early */

@@ -1,8 +1,7 @@
 /* tmb_data_…: looking at examples the way training will see them. */
 #include "api/api.h"
 #include "data/dataset.h"
-
-enum { DEFAULT_ROW_TOKENS = 512 };
+#include "train/settings.h"
 
 tmb_status tmb_data_check(tmb_model *model, const char *path, uint32_t row_tokens,
                           tmb_data_report *out)
@@ -14,7 +13,7 @@ tmb_status tmb_data_check(tmb_model *model, const char *path, uint32_t row_token
     tmb_status status = dataset_read(&dataset, &path, 1);
     if (status == TMB_OK)
         status = dataset_check(&dataset, model->tokenizer, chat,
-                               row_tokens ? row_tokens : DEFAULT_ROW_TOKENS, &report);
+                               settings_row_tokens(model->model, row_tokens), &report);
     if (status == TMB_OK)
         *out = (tmb_data_report){
             .examples = report.examples,

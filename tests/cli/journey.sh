@@ -40,6 +40,10 @@ options='--steps 8 --step-examples 3 --row-tokens 256 --rank 4 --seed 5 --checkp
 
 check 'data check' "$timbre" data check "$model" letters.jsonl
 check 'data show marks the reply' sh -c "'$timbre' data show '$model' letters.jsonl --limit 1 | grep -q '\[\[Auf die Alm'"
+# the same model, but it says that it knows 24 tokens only
+at=$(LC_ALL=C grep -obUa llama.context_length "$model" | cut -d : -f 1)
+{ head -c $((at + 24)) "$model"; printf '\030\000\000\000'; tail -c +$((at + 29)) "$model"; } > short.gguf
+check 'data check knows rows as training does' sh -c "'$timbre' data check short.gguf letters.jsonl 2>&1 | grep -q 'those beyond 24 '"
 check 'fit' "$timbre" fit "$model" letters.jsonl --json
 check 'dry run' "$timbre" train "$model" letters.jsonl --dry-run
 check 'train' "$timbre" train "$model" letters.jsonl -o whole --val held.jsonl $options
