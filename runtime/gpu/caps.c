@@ -93,6 +93,8 @@ static bool quirk_meets(const GpuQuirk *quirk, const GpuSnapshot *snapshot)
 {
     if (quirk->driver_id != snapshot->driver_id ||
         (quirk->vendor_id && quirk->vendor_id != snapshot->vendor_id) ||
+        (quirk->named && !strstr(snapshot->name, quirk->named)) ||
+        (quirk->before && snapshot->driver_version >= quirk->before) ||
         (quirk->unit_n && (!snapshot->shape_count || snapshot->shape[0].n != quirk->unit_n)))
         return false;
     for (size_t i = 0; i < COUNT_OF(quirk->spared); i++)

@@ -29,6 +29,8 @@ typedef struct GpuQuirk {
     uint32_t strikes;         /* GPU_CAP_… */
     uint32_t unit_n;          /* only devices whose matrix unit is this wide, 0: any … */
     const char *spared[2];    /* … and whose name has none of these words */
+    const char *named;        /* only devices whose name has this word, NULL: any */
+    uint32_t before;          /* only driver versions below this, 0: any */
     uint64_t block_bytes;     /* upper limit of one allocation, 0: none */
     uint32_t lane_sums;       /* of GpuCaps, 0: says nothing */
     const char *why;          /* what happens, and who measured it where */

@@ -5,11 +5,13 @@
 
 enum {
     DRIVER_AMD_PROPRIETARY = 1,
+    DRIVER_RADV = 3,
     DRIVER_INTEL_WINDOWS = 5,
     DRIVER_INTEL_MESA = 6,
     DRIVER_MOLTENVK = 14,
 };
 
+#define MESA(major) ((uint32_t)(major) << 22)   /* as VK_MAKE_VERSION */
 #define GIB (1024ull * 1024 * 1024)
 
 const GpuQuirk gpu_quirks[] = {
@@ -24,6 +26,9 @@ const GpuQuirk gpu_quirks[] = {
      .why = "cards without a matrix unit offer one that becomes plain code and spills up to 115 "
             "registers: skl to arl have no dpas in their code (ANV 25.0.7 without a card, "
             "tools/kernel-check --compile-for intel); wider units are real"},
+    {.driver_id = DRIVER_RADV, .named = "GFX11", .before = MESA(23), .lane_sums = 32,
+     .why = "64 sums an invocation spill 2 to 10 registers on gfx1100, where this compiler takes 132 "
+            "(RADV 22.3.6 without a card, tools/kernel-check --compile-for navi31); 25.0.7 spills none"},
     {.driver_id = DRIVER_AMD_PROPRIETARY, .block_bytes = GIB / 2,
      .why = "allocations near the advertised 2 GiB fail on Windows "
             "(llama.cpp #5441, #11598; not measured by us)"},
