@@ -1,5 +1,7 @@
-/* expand_<type>: y[i] = value first + i of a stored tensor, as f32. Quantised weights reach the
- * plain matrix products through these, forward and backward. */
+/* expand_<type>: y[i] = value first + i of a stored tensor, as f32; expand_half_<type>: as f16, the
+ * other operand type of matrix products. Weights reach them through these, forward and backward. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "expand.push.h"
 #include "kernels/decode.h"
@@ -34,11 +36,39 @@ static void expand(Dtype dtype, const void *push, double *const bind[])
         bind[1][i] = decode_reference(dtype, bind[0], p->first + i);
 }
 
+/* Infinite from 65520 on, as a sum of such products would show. */
+static void expand_half(Dtype dtype, const void *push, double *const bind[])
+{
+    const ExpandPush *p = push;
+    for (uint64_t i = 0; i < (uint64_t)p->count + p->count % 2; i++)
+        bind[1][i] = i < p->count ? half_to_float(float_to_half((float)decode_reference(
+                                        dtype, bind[0], p->first + i)))
+                                  : 0;
+}
+
 static const KernelCase plain_cases[] = {
     {.name = "smallest", .push = &(const ExpandPush){.first = 0, .count = 1}},
     {.name = "ragged", .push = &(const ExpandPush){.first = 33, .count = 3001}},
     {.name = "folded", .push = &(const ExpandPush){.count = 32 * 65600 + 7}},
     {.name = "smollm2", .push = &(const ExpandPush){.first = 576, .count = 576 * 192}},
+};
+
+/* What f16 cannot hold stays visible. */
+static bool beyond_input(const void *push, unsigned index, double *values, uint64_t count,
+                         uint64_t seed)
+{
+    const double few[] = {65504, 65519, 65520, -1e5, 3e38, -INFINITY, NAN, 0x1p-14, -0x1p-30, 0};
+    (void)push;
+    (void)seed;
+    for (uint64_t i = 0; index == 0 && i < count; i++)
+        values[i] = (float)few[i % COUNT_OF(few)];
+    return index == 0;
+}
+
+static const KernelCase beyond_cases[] = {
+    {.name = "smallest", .push = &(const ExpandPush){.first = 0, .count = 1}},
+    {.name = "ragged", .push = &(const ExpandPush){.first = 33, .count = 3001}},
+    {.name = "beyond", .push = &(const ExpandPush){.count = 165}, .input = beyond_input},
 };
 
 static const ExpandPush block_pushes[] = {
@@ -48,20 +78,31 @@ static const ExpandPush block_pushes[] = {
 };
 
 /* Rows differ in the type alone. */
-#define EXPAND_COMMON(TYPE, LOWER)                                                    \
+#define EXPAND_EXTENT(TYPE, LOWER)                                                    \
     static void LOWER##_extent(const void *push, uint64_t elements[GPU_MAX_BIND])     \
     {                                                                                 \
         elements[0] = source_elements(push, DTYPE_##TYPE);                            \
         elements[1] = ((const ExpandPush *)push)->count;                              \
-    }                                                                                 \
+    }
+#define EXPAND_WIDE(TYPE, LOWER)                                                      \
     static void LOWER##_reference(const void *push, double *const bind[])             \
     {                                                                                 \
         expand(DTYPE_##TYPE, push, bind);                                             \
     }
-#define EXPAND_PLAIN(TYPE, LOWER)                                                     \
-    EXPAND_COMMON(TYPE, LOWER)
+#define EXPAND_HALF(TYPE, LOWER)                                                      \
+    static void LOWER##_half_extent(const void *push, uint64_t elements[GPU_MAX_BIND])\
+    {                                                                                 \
+        LOWER##_extent(push, elements);                                               \
+        elements[1] += elements[1] % 2;   /* bound as whole words */                  \
+    }                                                                                 \
+    static void LOWER##_half_reference(const void *push, double *const bind[])        \
+    {                                                                                 \
+        expand_half(DTYPE_##TYPE, push, bind);                                        \
+    }
 #define EXPAND_BLOCKS(TYPE, LOWER)                                                    \
-    EXPAND_COMMON(TYPE, LOWER)                                                        \
+    EXPAND_EXTENT(TYPE, LOWER)                                                        \
+    EXPAND_WIDE(TYPE, LOWER)                                                          \
+    EXPAND_HALF(TYPE, LOWER)                                                          \
     static bool LOWER##_input(const void *push, unsigned index, double *values,       \
                               uint64_t count, uint64_t seed)                          \
     {                                                                                 \
@@ -76,28 +117,41 @@ static const ExpandPush block_pushes[] = {
         {.name = "smollm2", .push = &block_pushes[2], .input = LOWER##_input},        \
     };
 
-EXPAND_PLAIN(F16, f16)
-EXPAND_PLAIN(BF16, bf16)
+/* f16 needs no expansion to f16, nor f32 to f32 */
+EXPAND_EXTENT(F32, f32)
+EXPAND_EXTENT(F16, f16)
+EXPAND_EXTENT(BF16, bf16)
+EXPAND_WIDE(F16, f16)
+EXPAND_WIDE(BF16, bf16)
+EXPAND_HALF(F32, f32)
+EXPAND_HALF(BF16, bf16)
 #define KERNEL(...)
 #define TYPE(name, NAME, BLOCK) EXPAND_BLOCKS(NAME, name)
 #include "kernels.def"
 
+#define EXPAND_FIELDS(TYPE, CASES, Y)                                                 \
+    .push_bytes = sizeof(ExpandPush),                                                 \
+    .bind = {{"source", GPU_READ, DTYPE_##TYPE}, {"y", GPU_WRITE, DTYPE_##Y}},        \
+    .spec_count = 1,                                                                  \
+    .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),          \
+    .grid = expand_grid,                                                              \
+    .flops = expand_flops,                                                            \
+    .cases = CASES,                                                                   \
+    .case_count = COUNT_OF(CASES)
+
 /* tolerance 0: the rounding of every value is part of the contract */
 #define EXPAND_ROW(TYPE, LOWER, CASES)                                                \
     {                                                                                 \
-        .name = "expand_" #LOWER,                                                     \
-        .family = "expand",                                                           \
-        .push_bytes = sizeof(ExpandPush),                                             \
-        .bind = {{"source", GPU_READ, DTYPE_##TYPE}, {"y", GPU_WRITE, DTYPE_F32}},    \
-        .spec_count = 1,                                                              \
-        .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),      \
-        .extent = LOWER##_extent,                                                     \
-        .grid = expand_grid,                                                          \
-        .flops = expand_flops,                                                        \
-        .reference = LOWER##_reference,                                               \
-        .cases = CASES,                                                               \
-        .case_count = COUNT_OF(CASES),                                                \
-        .tolerance = 0,                                                               \
+        .name = "expand_" #LOWER, .family = "expand",                                 \
+        .extent = LOWER##_extent, .reference = LOWER##_reference,                     \
+        .tolerance = 0, EXPAND_FIELDS(TYPE, CASES, F32),                              \
+    }
+/* drivers may flush or cut off what is below the normal numbers of f16 */
+#define EXPAND_HALF_ROW(TYPE, LOWER, CASES)                                           \
+    {                                                                                 \
+        .name = "expand_half_" #LOWER, .family = "expand_half",                       \
+        .extent = LOWER##_half_extent, .reference = LOWER##_half_reference,           \
+        .tolerance = 1e-4, EXPAND_FIELDS(TYPE, CASES, F16),                           \
     }
 
 const KernelRow rows_expand[] = {
@@ -105,6 +159,11 @@ const KernelRow rows_expand[] = {
     EXPAND_ROW(BF16, bf16, plain_cases),
 #define KERNEL(...)
 #define TYPE(name, NAME, BLOCK) EXPAND_ROW(NAME, name, name##_cases),
+#include "kernels.def"
+    EXPAND_HALF_ROW(F32, f32, beyond_cases),
+    EXPAND_HALF_ROW(BF16, bf16, plain_cases),
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK) EXPAND_HALF_ROW(NAME, name, name##_cases),
 #include "kernels.def"
 };
 const size_t rows_expand_count = COUNT_OF(rows_expand);

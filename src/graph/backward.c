@@ -103,7 +103,10 @@ static bool recomputed(const Graph *graph, const Tensor *tensor)
 
 static Tensor *twin(Graph *graph, const Tensor *tensor)
 {
-    return graph_work(graph, tensor->rows, tensor->cols, tensor->live, tensor->name, "again");
+    Tensor *again = graph_work(graph, tensor->rows, tensor->cols, tensor->live, tensor->name,
+                               "again");
+    again->dtype = tensor->dtype;
+    return again;
 }
 
 /* Tensors that a record's clone binds instead of the originals: its outputs and scratch

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "kernels/policy.h"
+#include "matmul.push.h"
 
 enum { LINE_BYTES = 256, CANDIDATES = 16 };
 
@@ -96,4 +98,21 @@ void frozen_tuning(const FrozenKernels *frozen, const KernelRow *row, const GpuC
             return;
         }
     }
+}
+
+bool frozen_half(const FrozenKernels *frozen, const GpuCaps *caps)
+{
+    static const char *const families[] = {"matmul_nt_half", "matmul_nn_half"};
+    static const MatmulPush push = {.m = 512, .n = 1024, .k = 1024, .a_stride = 1024,
+                                    .b_stride = 1024, .c_stride = 1024, .alpha = 1};
+    bool half = true;
+    for (size_t i = 0; i < COUNT_OF(families) && half; i++) {
+        const KernelRow *row = kernel_choose(families[i], NULL, caps, &push);
+        const KernelVerdict *verdict = row ? policy_verdict(caps->policy, row->name) : NULL;
+        if (frozen && frozen->count)
+            half = frozen_row(frozen, families[i], NULL, caps, &push) != NULL;
+        else
+            half = verdict && verdict->finding == FINDING_FASTER;
+    }
+    return half;
 }

@@ -22,5 +22,8 @@ const KernelRow *frozen_row(const FrozenKernels *frozen, const char *family, con
  * of those the row can have for this push here, and otherwise keeps it, too. */
 void frozen_tuning(const FrozenKernels *frozen, const KernelRow *row, const GpuCaps *caps,
                    const void *push, KernelTuning *tuning);
+/* GraphParams.half for programs on this device: whether both products with f16 operands were found
+ * right and faster there; with lines of an earlier program, whether it had them and can again. */
+bool frozen_half(const FrozenKernels *frozen, const GpuCaps *caps);
 
 #endif

@@ -138,6 +138,7 @@ typedef struct GraphParams {
     uint64_t scratch;        /* bytes of an expanded weight block; 0: 32 MiB */
     uint64_t logits;         /* bytes of a chunk of logits; 0: 64 MiB */
     bool train;              /* loss ops also emit gradients */
+    bool half;               /* products with frozen weights take both operands as f16 */
     uint32_t recompute;      /* 0 none, 1 norms and SwiGLU, 2 whole layers from their input */
     uint32_t recompute_layers; /* level 2: this many first layers; 0: all */
     LinearHook hook;

@@ -113,7 +113,7 @@ void node_patch_rows(Node *node, size_t field, const Tensor *tensor, uint32_t fa
 void node_patch_value(Node *node, size_t field, ValueId value);
 void graph_fill_zero(Graph *graph, Tensor *tensor, const char *name);
 
-/* A WORK tensor "name.suffix" with the live rows of `like`. */
+/* An f32 WORK tensor "name.suffix" with these live rows. */
 Tensor *graph_work(Graph *graph, uint64_t rows, uint64_t cols, ValueId live,
                    const char *name, const char *suffix);
 

@@ -54,6 +54,7 @@ static tmb_status stage_plan(const Generator *generator, const GeneratorParams *
         .positions = generator->context,
         .cache_rows = generator->batch * generator->context,
         .range = gpu_caps(params->gpu)->storage_range,
+        .half = frozen_half(NULL, gpu_caps(params->gpu)),
         .lora = params->lora,
     };
     stage->capacity = rows;

@@ -177,6 +177,7 @@ tmb_status model_build(const Model *model, const ModelBuild *build, Graph **out)
     GraphParams graph_params = {
         .range = params.range,
         .train = params.mode == MODEL_TRAIN,
+        .half = params.half,
         .recompute = params.recompute,
         .recompute_layers = params.recompute_layers,
         .hook = params.lora ? lora_hook : NULL,

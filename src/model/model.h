@@ -63,6 +63,7 @@ typedef struct ModelBuild {
     uint32_t cache_rows;     /* prefill, decode: rows of the cache (slots × context) */
     uint32_t recompute, recompute_layers;   /* see GraphParams */
     uint64_t range;          /* caps.storage_range; 0: 128 MiB */
+    bool half;               /* see GraphParams; frozen_half says where it pays */
     const struct Lora *lora; /* NULL: the bare model */
 } ModelBuild;
 

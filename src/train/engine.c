@@ -41,7 +41,8 @@ static tmb_status build_model(Engine *engine, int which, ModelMode mode)
     ModelBuild build = {.mode = mode, .row_tokens = params->row_tokens, .lora = params->lora,
                         .recompute = engine->fit.recompute,
                         .recompute_layers = engine->fit.recompute_layers,
-                        .range = gpu_caps(params->gpu)->storage_range};
+                        .range = gpu_caps(params->gpu)->storage_range,
+                        .half = frozen_half(&params->frozen, gpu_caps(params->gpu))};
     return model_build(params->model, &build, &engine->graphs[which]);
 }
 

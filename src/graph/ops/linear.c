@@ -73,7 +73,7 @@ static void adapter_backward(Graph *graph, const TapeRecord *record, Tensor *dx)
         product_nn(graph, record->name, "dx_lora", &(Product){dh, adapter->a, dx, 1, 1});
 }
 
-/* record: in x, weight, A, B (NULL without adapter); out y, h = x·Aᵀ. */
+/* record: in x, weight, A, B (NULL without adapter), x as f16 (or NULL); out y, h = x·Aᵀ. */
 static void linear_backward(Graph *graph, const TapeRecord *record)
 {
     Tensor *x = record->in[0], *weight = record->in[1], *dx = NULL;
@@ -213,14 +213,10 @@ static void decode(Graph *graph, Tensor *x, Decoded *parts, uint32_t count)
 
 /* ---- the ops -------------------------------------------------------------- */
 
-Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
+static Tensor *linear(Graph *graph, Tensor *x, HalfRows half, Tensor *weight, const char *name)
 {
     assert(x->cols == weight->cols);
     Tensor *y = graph_work(graph, x->rows, weight->rows, x->live, name, "y");
-    if (is_decoding(graph, x)) {
-        decode(graph, x, &(Decoded){.weight = weight, .y = y, .name = name}, 1);
-        return y;
-    }
     LinearAdapter adapter = adapter_of(graph, weight, name);
     Tensor *h = low_rank(graph, x, &adapter, name);
     TapeRecord *record = tape_begin(graph, &linear_op, name);
@@ -228,12 +224,14 @@ Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
     tape_in(record, weight);
     tape_in(record, adapter.a);
     tape_in(record, adapter.b);
+    tape_in(record, half.values);
+    tape_in(record, half.scale);
     record->u.adapter = adapter;
     tape_out(record, graph, y);
     if (h)
         tape_out(record, graph, h);
     WeightProduct product = {.weight = weight, .x = x, .y = y, .live = x,
-                             .rows = (uint32_t)x->rows};
+                             .rows = (uint32_t)x->rows, .half = half};
     weight_forward(graph, &product, name);
     if (h)
         adapter_forward(graph, x, &adapter, h, y, name);
@@ -241,14 +239,41 @@ Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
     return y;
 }
 
+Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name)
+{
+    if (!is_decoding(graph, x))
+        return linear(graph, x, (HalfRows){0}, weight, name);
+    Tensor *y = graph_work(graph, x->rows, weight->rows, x->live, name, "y");
+    decode(graph, x, &(Decoded){.weight = weight, .y = y, .name = name}, 1);
+    return y;
+}
+
+/* The cast that several linears share: an op of its own, so that recomputation clones it once. */
+static const OpType cast_op = {"cast", 2, NULL};
+
+static HalfRows shared_cast(Graph *graph, Tensor *x, const char *name)
+{
+    TapeRecord *record = tape_begin(graph, &cast_op, name);
+    tape_in(record, x);
+    HalfRows half = weight_cast(graph, x, name);
+    tape_out(record, graph, half.values);
+    tape_out(record, graph, half.scale);
+    tape_end(graph);
+    return half;
+}
+
 void graph_linears(Graph *graph, Tensor *x, Tensor *const *weights, uint32_t count, Tensor **y)
 {
     Decoded parts[3] = {{0}};
+    HalfRows half = {0};
     assert(count <= COUNT_OF(parts));
+    for (uint32_t i = 0; i < count && !half.values && !is_decoding(graph, x); i++)
+        if (weight_is_half(graph, weights[i]))
+            half = shared_cast(graph, x, weights[0]->name);
     for (uint32_t i = 0; i < count; i++) {
         const char *name = weights[i]->name;
         if (!is_decoding(graph, x)) {
-            y[i] = graph_linear(graph, x, weights[i], name);
+            y[i] = linear(graph, x, half, weights[i], name);
             continue;
         }
         y[i] = graph_work(graph, x->rows, weights[i]->rows, x->live, name, "y");

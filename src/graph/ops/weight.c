@@ -1,5 +1,6 @@
 #include "graph/ops/weight.h"
 
+#include "cast_half.push.h"
 #include "expand.push.h"
 #include "matmul.push.h"
 #include "matvec.push.h"
@@ -15,7 +16,42 @@ void weight_patch_rows(Node *node, size_t field, const WeightProduct *product)
     node->guard_above = product->x_first;
 }
 
-/* Rows [first, first + rows) of the weight as f32: a tensor, and where in it they start. */
+/* ---- f16 operands ---------------------------------------------------------- */
+
+/* Rows of f16 must be whole words where a block of the weight starts. */
+bool weight_is_half(const Graph *graph, const Tensor *weight)
+{
+    return graph->params.half && !weight->needs_grad && weight->cols % 2 == 0;
+}
+
+/* Rows [first, first + p->rows) of `from`. */
+static HalfRows cast_rows(Graph *graph, Tensor *from, uint32_t first, const WeightProduct *p,
+                          const char *name, const char *suffix)
+{
+    const char *unique = arena_format(&graph->arena, "%s.%u", name, graph->tensor_count);
+    HalfRows half = {
+        .values = graph_work(graph, p->rows, from->cols + from->cols % 2, VALUE_NONE, unique, "half"),
+        .scale = graph_work(graph, p->rows, 1, VALUE_NONE, unique, "scale"),
+    };
+    half.values->dtype = DTYPE_F16;
+    CastHalfPush push = {.rows = p->rows, .cols = (uint32_t)from->cols, .first = first};
+    Node *node = graph_node(graph, "cast_half", name, suffix, &push, sizeof push);
+    node_bind(node, from);
+    node_bind(node, half.values);
+    node_bind(node, half.scale);
+    weight_patch_rows(node, offsetof(CastHalfPush, rows), p);
+    return half;
+}
+
+HalfRows weight_cast(Graph *graph, Tensor *x, const char *name)
+{
+    return cast_rows(graph, x, 0, &(WeightProduct){.live = x, .rows = (uint32_t)x->rows}, name,
+                     "cast");
+}
+
+/* ---- products -------------------------------------------------------------- */
+
+/* Rows [first, first + rows) of the weight as an operand: a tensor, and where in it they start. */
 typedef struct Block {
     Tensor *wide;
     uint64_t offset, count;
@@ -25,12 +61,15 @@ static Block block_wide(Graph *graph, Tensor *weight, uint64_t first, uint64_t r
                         const char *name, const char *suffix)
 {
     uint64_t count = rows * weight->cols;
-    if (weight->dtype == DTYPE_F32)
+    bool half = weight_is_half(graph, weight);
+    if (weight->dtype == (half ? DTYPE_F16 : DTYPE_F32))
         return (Block){weight, first * weight->cols, count};
     const char *unique = arena_format(&graph->arena, "%s.%u", name, graph->tensor_count);
     Tensor *wide = graph_work(graph, rows, weight->cols, VALUE_NONE, unique, "wide");
     ExpandPush push = {.first = 0, .count = (uint32_t)count};
-    Node *node = graph_node(graph, "expand", name, suffix, &push, sizeof push);
+    Node *node = graph_node(graph, half ? "expand_half" : "expand", name, suffix, &push,
+                            sizeof push);
+    wide->dtype = half ? DTYPE_F16 : DTYPE_F32;
     node_bind_view(node, weight, first * weight->cols, count);
     node_bind(node, wide);
     return (Block){wide, 0, count};
@@ -41,24 +80,36 @@ static uint64_t rows_left(const Tensor *weight, uint64_t first, uint64_t step)
     return weight->rows - first < step ? weight->rows - first : step;
 }
 
+/* Binds of a product: the rows of a, or what they were cast to. */
+static void bind_product(Node *node, Tensor *a, const HalfRows *half, const Block *block, Tensor *c)
+{
+    node_bind(node, half->values ? half->values : a);
+    node_bind_view(node, block->wide, block->offset, block->count);
+    node_bind(node, c);
+    if (half->values)
+        node_bind(node, half->scale);
+}
+
 void weight_forward(Graph *graph, const WeightProduct *p, const char *name)
 {
     Tensor *weight = p->weight;
+    bool is_half = weight_is_half(graph, weight);
+    HalfRows half = is_half ? p->half : (HalfRows){0};
+    uint32_t cols = (uint32_t)weight->cols;
     uint64_t step = graph_block_rows(graph, weight, graph->params.scratch);
+    if (is_half && !half.values)
+        half = cast_rows(graph, p->x, p->x_first, p, name, "cast");
     for (uint64_t first = 0; first < weight->rows; first += step) {
         uint64_t rows = rows_left(weight, first, step);
         Block block = block_wide(graph, weight, first, rows, name, "expand");
         MatmulPush push = {
-            .m = p->rows, .n = (uint32_t)rows, .k = (uint32_t)weight->cols,
-            .a_stride = (uint32_t)weight->cols, .b_stride = (uint32_t)weight->cols,
-            .c_stride = (uint32_t)weight->rows,
-            .a_offset = p->x_first * (uint32_t)weight->cols,
+            .m = p->rows, .n = (uint32_t)rows, .k = cols, .a_stride = cols, .b_stride = cols,
+            .c_stride = (uint32_t)weight->rows, .a_offset = is_half ? 0 : p->x_first * cols,
             .c_offset = p->y_first * (uint32_t)weight->rows + (uint32_t)first, .alpha = 1,
             .accumulate = p->accumulate};
-        Node *node = graph_node(graph, "matmul_nt", name, "fwd", &push, sizeof push);
-        node_bind(node, p->x);
-        node_bind_view(node, block.wide, block.offset, block.count);
-        node_bind(node, p->y);
+        Node *node = graph_node(graph, is_half ? "matmul_nt_half" : "matmul_nt", name, "fwd",
+                                &push, sizeof push);
+        bind_product(node, p->x, &half, &block, p->y);
         weight_patch_rows(node, offsetof(MatmulPush, m), p);
     }
 }
@@ -67,21 +118,26 @@ void weight_backward(Graph *graph, const WeightProduct *p, uint32_t accumulate,
                      const char *name)
 {
     Tensor *weight = p->weight;
+    HalfRows half = {0};
+    uint32_t stride = (uint32_t)weight->rows, y_offset = p->y_first * stride;
     uint64_t step = graph_block_rows(graph, weight, graph->params.scratch);
+    if (weight_is_half(graph, weight)) {
+        half = cast_rows(graph, p->y, p->y_first, p, name, "cast_bwd");
+        stride = (uint32_t)half.values->cols;
+        y_offset = 0;
+    }
     for (uint64_t first = 0; first < weight->rows; first += step) {
         uint64_t rows = rows_left(weight, first, step);
         Block block = block_wide(graph, weight, first, rows, name, "expand_bwd");
         MatmulPush push = {
             .m = p->rows, .n = (uint32_t)weight->cols, .k = (uint32_t)rows,
-            .a_stride = (uint32_t)weight->rows, .b_stride = (uint32_t)weight->cols,
-            .c_stride = (uint32_t)weight->cols,
-            .a_offset = p->y_first * (uint32_t)weight->rows + (uint32_t)first,
+            .a_stride = stride, .b_stride = (uint32_t)weight->cols,
+            .c_stride = (uint32_t)weight->cols, .a_offset = y_offset + (uint32_t)first,
             .c_offset = p->x_first * (uint32_t)weight->cols, .alpha = 1,
             .accumulate = first ? 1 : accumulate};
-        Node *node = graph_node(graph, "matmul_nn", name, "dx", &push, sizeof push);
-        node_bind(node, p->y);
-        node_bind_view(node, block.wide, block.offset, block.count);
-        node_bind(node, p->x);
+        Node *node = graph_node(graph, half.values ? "matmul_nn_half" : "matmul_nn", name, "dx",
+                                &push, sizeof push);
+        bind_product(node, p->y, &half, &block, p->x);
         weight_patch_rows(node, offsetof(MatmulPush, m), p);
     }
 }

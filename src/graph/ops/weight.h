@@ -2,9 +2,16 @@
 #define OPS_WEIGHT_H
 /* Products with a weight of any dtype, block by block of its rows: a block is expanded
  * to f32 scratch (f32 weights are read where they lie) and multiplied. Shared by linear
- * layers and the head. */
+ * layers and the head. With GraphParams.half both operands are f16 instead: activations are
+ * cast with a power of two for each row, weights as they are, infinite beyond f16's range. */
 
 #include "graph/ops.h"
+
+/* Rows of activations as f16 (an odd number of columns is padded), and what each row is to be
+ * multiplied by. */
+typedef struct HalfRows {
+    Tensor *values, *scale;
+} HalfRows;
 
 /* `rows` rows of x [.., in] from x_first on, and of y [.., out] from y_first on. The live
  * rows are those of `live`, counted from x_first. */
@@ -13,7 +20,13 @@ typedef struct WeightProduct {
     Tensor *x, *y, *live;
     uint32_t x_first, y_first, rows;
     uint32_t accumulate;     /* forward only: y += x · Wᵀ */
+    HalfRows half;           /* forward only: all of x, cast before; NULL: as needed */
 } WeightProduct;
+
+/* Whether products with this weight take f16 operands. */
+bool weight_is_half(const Graph *graph, const Tensor *weight);
+/* Casts all rows of x for the forward products of several weights. */
+HalfRows weight_cast(Graph *graph, Tensor *x, const char *name);
 
 /* y = x · Wᵀ: each block fills its own columns of y. */
 void weight_forward(Graph *graph, const WeightProduct *product, const char *name);

@@ -1,0 +1,235 @@
+/* Products with f16 operands in a whole model: what they change, that they are the ones that run,
+ * and that recomputation and the size of gradients change nothing. Devices without matrix units
+ * take the emulated rows.
+ * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS]] */
+#include "kernels/policy.h"
+#include "packed.h"
+#include "test.h"
+
+typedef struct Setup {
+    Test *test;
+    const Model *model;
+    const Lora *lora;
+    Gpu *gpu;
+} Setup;
+
+typedef struct Machine {
+    const Setup *setup;
+    Graph *graph;
+    Plan *plan;
+    Store *store;
+    Program *program;
+} Machine;
+
+/* Losses, then gradients. */
+typedef struct Outcome {
+    float *values;
+    uint64_t count;
+    double mean_loss;
+} Outcome;
+
+static bool start(Machine *m, ModelBuild build)
+{
+    Test *test = m->setup->test;
+    Gpu *gpu = m->setup->gpu;
+    build.range = gpu_caps(gpu)->storage_range;
+    build.lora = m->setup->lora;
+    if (!CHECK_OK(test, model_build(m->setup->model, &build, &m->graph)) ||
+        !CHECK_OK(test, plan_create(m->graph, gpu_caps(gpu), &m->plan)))
+        return false;
+    PlannedGraph planned = {m->graph, m->plan};
+    CHECK(test, !plan_overlaps(m->graph, m->plan));
+    return CHECK_OK(test, store_create(gpu, &planned, 1, &m->store)) &&
+           CHECK_OK(test, model_upload(m->setup->model, m->store)) &&
+           CHECK_OK(test, program_create(gpu, &planned, m->store, &m->program));
+}
+
+static void stop(Machine *m)
+{
+    program_destroy(&m->program);
+    store_destroy(&m->store);
+    plan_destroy(&m->plan);
+    graph_destroy(&m->graph);
+}
+
+static void read_outcome(Machine *m, Outcome *out)
+{
+    Test *test = m->setup->test;
+    const Parameters *set = lora_parameters(m->setup->lora);
+    out->values = MEM_NEW_ARRAY(float, PACKED_LABELS + parameters_values(set));
+    out->count = PACKED_LABELS;
+    out->mean_loss = 0;
+    CHECK_OK(test, program_read(m->program, "losses", out->values, PACKED_LABELS * 4));
+    for (uint32_t i = 0; i < PACKED_LABELS; i++)
+        out->mean_loss += out->values[i] / PACKED_LABELS;
+    for (uint32_t i = 0; i < set->count; i++) {
+        CHECK_OK(test, store_get(m->store, LIFE_GRADIENT, &set->items[i], out->values + out->count));
+        out->count += set->items[i].rows * set->items[i].cols;
+    }
+}
+
+/* One pass over the packed case, its gradients times loss_scale. */
+static Outcome run(const Setup *setup, ModelBuild build, double loss_scale)
+{
+    Machine m = {.setup = setup};
+    Outcome out = {0};
+    Packed packed = packed_case(model_config(setup->model)->vocab);
+    Values values = packed_values(PACKED_LIVE);
+    values.at[VALUE_LOSS_SCALE] *= loss_scale;
+    build.mode = MODEL_TRAIN;
+    build.row_tokens = PACKED_ROWS;
+    if (start(&m, build) &&
+        CHECK_OK(setup->test, packed_device(setup->lora, m.store, m.program, &packed)) &&
+        CHECK_OK(setup->test, program_run(m.program, &values)))
+        read_outcome(&m, &out);
+    stop(&m);
+    return out;
+}
+
+/* ‖got / scale − want‖ / ‖want‖ of the gradients; infinite when one of them is not finite. */
+static double apart(const Outcome *want, const Outcome *got, double scale)
+{
+    double error = 0, size = 0;
+    for (uint64_t i = PACKED_LABELS; i < want->count && i < got->count; i++) {
+        double difference = got->values[i] / scale - want->values[i];
+        error += difference * difference;
+        size += (double)want->values[i] * want->values[i];
+    }
+    return size > 0 && isfinite(error) ? sqrt(error / size) : INFINITY;
+}
+
+static bool same_bits(const Outcome *a, const Outcome *b)
+{
+    return a->count && a->count == b->count && !memcmp(a->values, b->values, a->count * 4);
+}
+
+static void test_numbers(const Setup *setup)
+{
+    static const ModelBuild levels[] = {{.recompute = 1}, {.recompute = 2, .recompute_layers = 1},
+                                        {.recompute = 2}};
+    Test *test = setup->test;
+    Outcome single = run(setup, (ModelBuild){0}, 1);
+    Outcome half = run(setup, (ModelBuild){.half = true}, 1);
+    double gradients = apart(&single, &half, 1);
+    double loss = fabs(half.mean_loss - single.mean_loss) / single.mean_loss;
+    printf("f16 operands: loss differs by %.2g, gradients by %.2g\n", loss, gradients);
+    CHECK(test, loss > 0 && loss < 1e-3);
+    CHECK(test, gradients > 1e-6 && gradients < 5e-3);
+    for (uint32_t i = 0; i < COUNT_OF(levels); i++) {
+        ModelBuild build = levels[i];
+        build.half = true;
+        Outcome other = run(setup, build, 1);
+        if (!CHECK(test, same_bits(&half, &other)))
+            printf("  recomputation %u of %u layers\n", build.recompute, build.recompute_layers);
+        free(other.values);
+    }
+    for (int power = -60; power <= 60; power += 120) {
+        Outcome other = run(setup, (ModelBuild){.half = true}, ldexp(1, power));
+        double error = apart(&half, &other, ldexp(1, power));
+        printf("gradients times 2^%d: differ by %.2g\n", power, error);
+        CHECK(test, error <= 1e-6);
+        free(other.values);
+    }
+    free(single.values);
+    free(half.values);
+}
+
+static uint32_t nodes_of(const Graph *graph, const char *family)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        count += graph->nodes[i].family && !strcmp(graph->nodes[i].family, family);
+    return count;
+}
+
+/* Products with the adapter stay f32; one cast serves q, k and v, one gate and up. */
+static void test_nodes(const Setup *setup)
+{
+    Test *test = setup->test;
+    uint32_t layers = model_config(setup->model)->layers;
+    Graph *graph = NULL, *bare = NULL;
+    ModelBuild build = {.mode = MODEL_EVAL, .row_tokens = PACKED_ROWS, .half = true,
+                        .lora = setup->lora};
+    CHECK_OK(test, model_build(setup->model, &build, &graph));
+    CHECK(test, nodes_of(graph, "matmul_nt_half") == 7 * layers + 1);
+    CHECK(test, nodes_of(graph, "matmul_nt") == 2 * 7 * layers);
+    CHECK(test, nodes_of(graph, "cast_half") == 4 * layers + 1);
+    CHECK(test, nodes_of(graph, "expand") == 0 && nodes_of(graph, "expand_half") > 0);
+    graph_destroy(&graph);
+    build.half = false;
+    CHECK_OK(test, model_build(setup->model, &build, &bare));
+    CHECK(test, nodes_of(bare, "cast_half") == 0 && nodes_of(bare, "expand_half") == 0);
+    CHECK(test, nodes_of(bare, "matmul_nt_half") == 0);
+    graph_destroy(&bare);
+}
+
+/* Node by node against the interpreter, which rounds to f16 where the device does. */
+static void test_compare(const Setup *setup)
+{
+    Machine m = {.setup = setup};
+    Interp *interp = NULL;
+    char report[256] = "untouched";
+    Packed packed = packed_case(model_config(setup->model)->vocab);
+    Values values = packed_values(PACKED_ROWS);
+    if (start(&m, (ModelBuild){.mode = MODEL_TRAIN, .row_tokens = PACKED_ROWS, .recompute = 2,
+                               .half = true}) &&
+        CHECK_OK(setup->test, packed_interp(setup->model, setup->lora, m.graph, &packed, &interp)) &&
+        CHECK_OK(setup->test, packed_device(setup->lora, m.store, m.program, &packed))) {
+        CHECK_OK(setup->test, program_compare(m.program, interp, &values, 1e-4, report,
+                                              sizeof report));
+        CHECK_STRING(setup->test, "", report);
+    }
+    interp_destroy(&interp);
+    stop(&m);
+}
+
+static void test_choice(Test *test, const Gpu *gpu)
+{
+    static const char *const lines[] = {"matmul_nt_half: matmul_nt_half_emulated",
+                                        "matmul_nn_half: matmul_nn_half_emulated", "add: add 64"};
+    GpuCaps caps = *gpu_caps(gpu);
+    KernelPolicy policy = {0};
+    caps.policy = &policy;
+    CHECK(test, !frozen_half(NULL, &caps));
+    policy_set_verdict(&policy, "matmul_nt_half_emulated", FINDING_FASTER, "");
+    CHECK(test, !frozen_half(NULL, &caps));
+    policy_set_verdict(&policy, "matmul_nn_half_emulated", FINDING_SLOWER, "");
+    CHECK(test, !frozen_half(NULL, &caps));
+    CHECK(test, frozen_half(&(FrozenKernels){lines, 3}, &caps));     /* as the run began */
+    policy_set_verdict(&policy, "matmul_nn_half_emulated", FINDING_FASTER, "");
+    CHECK(test, frozen_half(NULL, &caps) && frozen_half(&(FrozenKernels){lines, 0}, &caps));
+    CHECK(test, frozen_half(&(FrozenKernels){lines, 2}, &caps));
+    CHECK(test, !frozen_half(&(FrozenKernels){lines + 2, 1}, &caps));
+    CHECK(test, !frozen_half(&(FrozenKernels){lines + 1, 2}, &caps));
+}
+
+int main(int argc, char **argv)
+{
+    Test test = {.name = "half"};
+    Model *model = NULL;
+    Lora *lora = NULL;
+    Gpu *gpu = NULL;
+    char path[1024];
+    if (argc < 2)
+        return 2;
+    GpuParams gpu_params = {.device = argc > 2 && *argv[2] ? argv[2] : NULL,
+                            .caps = argc > 3 ? argv[3] : NULL};
+    if (gpu_open(&gpu_params, &gpu) != TMB_OK) {
+        printf("%s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
+        return 77;
+    }
+    snprintf(path, sizeof path, "%s/random.gguf", argv[1]);
+    LoraParams params = {.rank = PACKED_RANK, .alpha = 8};
+    if (CHECK_OK(&test, model_open(path, &model)) &&
+        CHECK_OK(&test, lora_create(model, &params, gpu_caps(gpu)->storage_range, &lora))) {
+        Setup setup = {&test, model, lora, gpu};
+        test_choice(&test, gpu);
+        test_nodes(&setup);
+        test_numbers(&setup);
+        test_compare(&setup);
+    }
+    lora_destroy(&lora);
+    model_close(&model);
+    gpu_close(&gpu);
+    return test_end(&test);
+}
