@@ -131,9 +131,9 @@ static void half_operands(Test *test, const Place *place)
     CHECK_OK(test, os_remove_tree(place->calm));
     CHECK_OK(test, os_remove_tree(place->rough));
     os_set_environment("TIMBRE_TEST_HALF", "1");
-    CHECK(test, child(test, place, place->calm, "6", false, 300) == 0);
-    os_set_environment("TIMBRE_CRASH_AT", "20");
-    CHECK(test, child(test, place, place->rough, "6", false, 300) == 137);
+    CHECK(test, child(test, place, place->calm, "3", false, 300) == 0);
+    os_set_environment("TIMBRE_CRASH_AT", "14");
+    CHECK(test, child(test, place, place->rough, "3", false, 300) == 137);
     os_set_environment("TIMBRE_CRASH_AT", NULL);
     os_set_environment("TIMBRE_TEST_HALF", NULL);
     for (unsigned i = 0; i < 2; i++) {
@@ -142,7 +142,7 @@ static void half_operands(Test *test, const Place *place)
         if (!CHECK(test, config && strstr(config, "\"matmul_nn_half: ")))
             printf("  no f16 operands in a run %s\n", runs[i]);
         free(config);
-        CHECK(test, child(test, place, place->rough, "6", true, 300) == 0);
+        CHECK(test, child(test, place, place->rough, "3", true, 300) == 0);
     }
     CHECK(test, same_outcome(place));
 }

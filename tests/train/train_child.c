@@ -38,8 +38,11 @@ static void print_note(void *user, const TrainEvent *event)
 static void call_half_faster(Gpu *gpu)
 {
     KernelPolicy *policy = MEM_NEW(KernelPolicy);
-    policy_set_verdict(policy, "matmul_nt_half_emulated", FINDING_FASTER, "");
-    policy_set_verdict(policy, "matmul_nn_half_emulated", FINDING_FASTER, "");
+    static const char *const rows[] = {"matmul_nt_half_emulated", "matmul_nn_half_emulated"};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        policy_set_verdict(policy, rows[i], FINDING_FASTER, "");
+        policy_set_tuning(policy, rows[i], &kernel_by_name(rows[i])->tunings[1]);   /* small tiles */
+    }
     gpu_set_policy(gpu, policy);
 }
 
