@@ -1,5 +1,5 @@
 /* Stored types against the gguf package: the reference decoder and every expand row on the
- * device give its f32 values bit for bit (golden/make_expand.py). */
+ * device give its f32 values bit for bit (golden/make_expand.py), and these rounded to f16. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,6 +116,38 @@ static void device_is_exact(Test *test, Gpu *gpu, Dtype dtype, const Golden *gol
         }
 }
 
+/* The same bits as rounding on the host, but for numbers too small to be normal in f16. */
+static void half_is_exact(Test *test, Gpu *gpu, Dtype dtype, const Golden *golden, uint32_t count)
+{
+    const Dtype dtypes[GPU_MAX_BIND] = {dtype, DTYPE_F16};
+    const KernelRow *row = kernel_choose("expand_half", dtypes, gpu_caps(gpu), NULL);
+    const ExpandPush push = {0, count};
+    uint16_t got[2 * VALUES];
+    if (!CHECK(test, row) || !CHECK_OK(test, expand(gpu, row, golden, &push, (float *)got)))
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        float wanted;
+        memcpy(&wanted, &golden->wanted[i], sizeof wanted);
+        uint16_t half = float_to_half(wanted);
+        bool tiny = (half & 0x7c00) == 0 && (got[i] & 0x7c00) == 0;
+        if (!CHECK(test, tiny || got[i] == half))
+            printf("  %s of %g: %04x instead of %04x\n", row->name, (double)wanted, got[i], half);
+    }
+}
+
+/* Ties, and what f16 cannot hold: infinities and NaN stay visible. */
+static void half_at_the_edges(Test *test, Gpu *gpu)
+{
+    const float values[] = {65504, 65519.99f, 65520, 65536, -1e5f, 3e38f, -INFINITY, INFINITY, NAN,
+                            1 + 0x1p-11f, 1 + 0x3p-11f, 1 + 0x1.1p-11f, -1 - 0x1p-11f, 2 - 0x1p-12f,
+                            0x1p-14f, 0x1.ffep-15f, 0x1p-26f, 0, -0.0f, 0x1.002p-14f,
+                            3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    Golden golden = {.source = (const unsigned char *)values, .source_bytes = sizeof values};
+    memcpy(golden.wanted, values, sizeof values);
+    half_is_exact(test, gpu, DTYPE_F32, &golden, COUNT_OF(values));        /* whole vectors */
+    half_is_exact(test, gpu, DTYPE_F32, &golden, COUNT_OF(values) - 1);    /* and one by one */
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "expand"};
@@ -142,9 +174,13 @@ int main(int argc, char **argv)
             reference_is_exact(&test, types[i].dtype, &golden);
             if (gpu)
                 device_is_exact(&test, gpu, types[i].dtype, &golden);
+            if (gpu && types[i].dtype != DTYPE_F16)    /* which is f16 already */
+                half_is_exact(&test, gpu, types[i].dtype, &golden, VALUES);
         }
         free(golden.data);
     }
+    if (gpu)
+        half_at_the_edges(&test, gpu);
     gpu_close(&gpu);
     return test_end(&test);
 }
