@@ -147,19 +147,11 @@ static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)
 static void add_device(cJSON *report, const tmb_device_info *info)
 {
     cJSON *device = cJSON_AddObjectToObject(report, "device");
-    cJSON_AddStringToObject(device, "name", info->name);
-    cJSON_AddStringToObject(device, "driver", info->driver);
-    cJSON_AddStringToObject(device, "kind", info->kind);
+    cli_add_device(device, info);
     cJSON_AddNumberToObject(device, "api_major", info->api_major);
     cJSON_AddNumberToObject(device, "api_minor", info->api_minor);
-    cJSON_AddNumberToObject(device, "memory_bytes", (double)info->memory_bytes);
-    cJSON_AddNumberToObject(device, "memory_free", (double)info->memory_free);
-    cJSON_AddNumberToObject(device, "storage_range", (double)info->storage_range);
-    cJSON_AddNumberToObject(device, "subgroup_size", info->subgroup_size);
     cJSON_AddNumberToObject(device, "shared_bytes", info->shared_bytes);
     cJSON_AddNumberToObject(device, "max_invocations", info->max_invocations);
-    cJSON_AddBoolToObject(device, "f16", info->f16);
-    cJSON_AddBoolToObject(device, "matrix_units", info->matrix_units);
 }
 
 /* Card, driver, limits and results; no names of people, machines or files. */

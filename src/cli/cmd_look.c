@@ -26,16 +26,8 @@ static void print_device(size_t index, const tmb_device_info *info)
 static cJSON *device_json(const tmb_device_info *info)
 {
     cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "name", info->name);
-    cJSON_AddStringToObject(row, "driver", info->driver);
-    cJSON_AddStringToObject(row, "kind", info->kind);
+    cli_add_device(row, info);
     cJSON_AddStringToObject(row, "problem", info->problem);
-    cJSON_AddNumberToObject(row, "memory_bytes", (double)info->memory_bytes);
-    cJSON_AddNumberToObject(row, "memory_free", (double)info->memory_free);
-    cJSON_AddNumberToObject(row, "storage_range", (double)info->storage_range);
-    cJSON_AddNumberToObject(row, "subgroup_size", info->subgroup_size);
-    cJSON_AddBoolToObject(row, "f16", info->f16);
-    cJSON_AddBoolToObject(row, "matrix_units", info->matrix_units);
     return row;
 }
 

@@ -30,5 +30,7 @@ const char *cli_duration(double seconds, char text[32]);
 /* Prints a cJSON object (passed as void * to keep cJSON out of this header) and frees it. */
 void cli_print_json(void *object);
 void cli_print_json_line(void *object);   /* the same, in one line */
+/* Adds what is told of a device wherever one stands in JSON to a cJSON object. */
+void cli_add_device(void *object, const tmb_device_info *info);
 
 #endif

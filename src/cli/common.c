@@ -32,6 +32,19 @@ const char *cli_duration(double seconds, char text[32])
     return text;
 }
 
+void cli_add_device(void *object, const tmb_device_info *info)
+{
+    cJSON_AddStringToObject(object, "name", info->name);
+    cJSON_AddStringToObject(object, "driver", info->driver);
+    cJSON_AddStringToObject(object, "kind", info->kind);
+    cJSON_AddNumberToObject(object, "memory_bytes", (double)info->memory_bytes);
+    cJSON_AddNumberToObject(object, "memory_free", (double)info->memory_free);
+    cJSON_AddNumberToObject(object, "storage_range", (double)info->storage_range);
+    cJSON_AddNumberToObject(object, "subgroup_size", info->subgroup_size);
+    cJSON_AddBoolToObject(object, "f16", info->f16);
+    cJSON_AddBoolToObject(object, "matrix_units", info->matrix_units);
+}
+
 void cli_print_json_line(void *object)
 {
     char *text = cJSON_PrintUnformatted(object);
