@@ -3,23 +3,13 @@
 # interrupt, resume, evaluate, generate, export, and use what was exported.
 timbre=$1
 model=$2
+. "$(dirname "$0")/check.inc"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 mkdir 'Grüße & Mails' && cd 'Grüße & Mails' || exit 1
 passed=0 failed=0 skipped=0
 
-check() { # NAME COMMAND...: passes when the command succeeds
-    name=$1
-    shift
-    if "$@" > check.log 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n' "$name"
-        sed 's/^/    | /' check.log | tail -n 8
-    fi
-}
 same() { cmp "$1" "$2"; }
 differ() { ! cmp -s "$1" "$2"; }
 fails_with() { # CODE COMMAND...

@@ -3,23 +3,13 @@
 timbre=$1
 model=$2
 command -v script > /dev/null || { echo 'skipped: no script(1) here'; exit 77; }
+. "$(dirname "$0")/check.inc"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 ln -s "$timbre" timbre && ln -s "$model" model.gguf || exit 1
 passed=0 failed=0
 
-check() { # NAME COMMAND...: passes when the command succeeds
-    name=$1
-    shift
-    if "$@" > check.log 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n' "$name"
-        sed 's/^/    | /' check.log | tail -n 8
-    fi
-}
 # at COLUMNS COMMAND: runs it at a terminal of that width; the output, a redrawn line each its own
 at() {
     timeout 60 script -qec "stty cols $1; $2" /dev/null | tr '\r' '\n'
