@@ -27,6 +27,12 @@ void fail_record(tmb_status status, const char *format, ...) TMB_PRINTF(2, 3);
  * returns status unchanged. For callers that know where, not what. */
 tmb_status fail_in(tmb_status status, const char *format, ...) TMB_PRINTF(2, 3);
 
+/* For the noun behind a number: fail(…, "%zu line%s", count, plural(count)). */
+static inline const char *plural(unsigned long long count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* Passes a failure up. */
 #define TRY(expression)                             \
     do {                                            \

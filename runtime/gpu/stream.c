@@ -355,7 +355,7 @@ tmb_status gpu_wait(Gpu *gpu)
     if (validation && validation->errors) {
         uint64_t errors = validation->errors;
         validation->errors = 0;
-        return fail(TMB_FAILED, "%" PRIu64 " validation errors, the first: %s", errors,
+        return fail(TMB_FAILED, "%" PRIu64 " validation error%s, the first: %s", errors, plural(errors),
                     validation->first);
     }
     return TMB_OK;

@@ -59,11 +59,12 @@ static void write_samples(void *user, const Tokens *held, uint32_t held_count,
 {
     const EventRelay *relay = user;
     char text[512];
+    unsigned shown = held_count < SAMPLES ? held_count : SAMPLES;
     if (!held_count || !result->own_steps || !samples_are_cheap(held, held_count, result))
         return;
     if (samples_write(relay->base, relay->params->run, held, held_count) == TMB_OK)
-        snprintf(text, sizeof text, "%u held-out letters are answered in %s/samples.jsonl",
-                 (unsigned)(held_count < SAMPLES ? held_count : SAMPLES), relay->params->run);
+        snprintf(text, sizeof text, "%u held-out letter%s answered in %s/samples.jsonl", shown,
+                 shown == 1 ? " is" : "s are", relay->params->run);
     else
         snprintf(text, sizeof text, "no held-out letters were answered: %s", tmb_last_error());
     if (relay->params->on_event)

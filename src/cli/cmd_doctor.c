@@ -75,7 +75,7 @@ static void print_areas(const tmb_doctor_row *rows, size_t count)
             printf("%u of %u kernels %s wrong numbers\n", wrong, right + wrong,
                    wrong == 1 ? "computes" : "compute");
         else
-            printf("%u kernel%s\n", right, right == 1 ? "" : "s");
+            printf("%u kernel%s\n", right, plural(right));
     }
 }
 
@@ -112,14 +112,14 @@ static void print_verdict(const tmb_doctor_summary *summary)
     else
         printf("%sAll %u kernels compute correctly on this card.%s\n", GREEN, tried, PLAIN);
     if (summary->not_needed)
-        printf("%s%u more are made for other hardware and are not used here.%s\n", FAINT, summary->not_needed,
-               PLAIN);
+        printf("%s%u more %s made for other hardware and not used here.%s\n", FAINT, summary->not_needed,
+               summary->not_needed == 1 ? "is" : "are", PLAIN);
     if (summary->not_reached)
-        printf("%s%u more were not reached in the time; of each kind the one in use was.%s\n", FAINT,
-               summary->not_reached, PLAIN);
+        printf("%s%u more %s not reached in the time; of each kind the one in use was.%s\n", FAINT,
+               summary->not_reached, summary->not_reached == 1 ? "was" : "were", PLAIN);
     if (summary->not_built)
-        printf("%s%u more are not in this build; 'timbre --version' says why.%s\n", FAINT, summary->not_built,
-               PLAIN);
+        printf("%s%u more %s not in this build; 'timbre --version' says why.%s\n", FAINT, summary->not_built,
+               summary->not_built == 1 ? "is" : "are", PLAIN);
 }
 
 static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)

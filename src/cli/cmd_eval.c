@@ -25,11 +25,11 @@ static void print_eval(const CliArgs *args, const tmb_eval_result *result)
         cli_print_json(object);
         return;
     }
-    printf("%llu tokens, mean NLL %.6f, perplexity %.4f\n", (unsigned long long)result->tokens,
-           result->mean_nll, result->perplexity);
+    printf("%llu token%s, mean NLL %.6f, perplexity %.4f\n", (unsigned long long)result->tokens,
+           plural(result->tokens), result->mean_nll, result->perplexity);
     if (result->pairs)
-        printf("%llu pairs, the chosen reply likelier in %llu, mean margin %+.4f per token\n",
-               (unsigned long long)result->pairs, (unsigned long long)result->chosen_wins,
+        printf("%llu pair%s, the chosen reply likelier in %llu, mean margin %+.4f per token\n",
+               (unsigned long long)result->pairs, plural(result->pairs), (unsigned long long)result->chosen_wins,
                result->mean_margin);
 }
 
@@ -76,8 +76,8 @@ static void print_export(const CliArgs *args, const char *model, const tmb_expor
         cli_print_json(object);
         return;
     }
-    printf("%s: %llu tensors, %s, read back: largest logit difference %.2g\n", args->output,
-           (unsigned long long)result->tensors, cli_bytes(result->bytes, size),
+    printf("%s: %llu tensor%s, %s, read back: largest logit difference %.2g\n", args->output,
+           (unsigned long long)result->tensors, plural(result->tensors), cli_bytes(result->bytes, size),
            result->largest_logit_difference);
     if (!strcmp(args->to, "peft"))
         printf("in Python: PeftModel.from_pretrained(base_model, \"%s\")\n", args->output);

@@ -217,7 +217,8 @@ tmb_status cmd_generate(const CliArgs *args)
         putchar('\n');
     fflush(stdout);      /* the reply before what is said about it */
     if (!reply.ended && !args->quiet)
-        fprintf(stderr, "timbre: cut after %zu tokens; --max-tokens allows more\n", reply.tokens);
+        fprintf(stderr, "timbre: cut after %zu token%s; --max-tokens allows more\n", reply.tokens,
+                plural(reply.tokens));
 done:
     tmb_replies_clear(&reply, 1);
     free(letter);

@@ -92,7 +92,7 @@ static tmb_status print_pieces(const CliArgs *args, tmb_model *model, const uint
     if (args->ids)
         putchar('\n');
     else
-        printf("%zu tokens\n", count);
+        printf("%zu token%s\n", count, plural(count));
     return TMB_OK;
 }
 
@@ -130,18 +130,21 @@ static tmb_status data_check(const CliArgs *args, tmb_model *model, const char *
         cli_print_json(object);
         return TMB_OK;
     }
-    printf("%s: %llu examples, %llu tokens, %llu of them supervised (%.0f %%), longest %llu\n", file,
-           (unsigned long long)report.examples, (unsigned long long)report.tokens,
+    printf("%s: %llu example%s, %llu tokens, %llu of them supervised (%.0f %%), longest %llu\n", file,
+           (unsigned long long)report.examples, plural(report.examples),
+           (unsigned long long)report.tokens,
            (unsigned long long)report.supervised,
            100.0 * (double)report.supervised / (double)(report.tokens ? report.tokens : 1),
            (unsigned long long)report.longest);
     if (report.truncated)
-        printf("warning: %llu examples are longer than a row and would be cut; raise --row-tokens\n",
-               (unsigned long long)report.truncated);
+        printf("warning: %llu example%s longer than a row and would be cut; raise --row-tokens\n",
+               (unsigned long long)report.truncated, report.truncated == 1 ? " is" : "s are");
     if (report.empty_replies)
-        printf("warning: %llu examples have an empty reply\n", (unsigned long long)report.empty_replies);
+        printf("warning: %llu example%s an empty reply\n", (unsigned long long)report.empty_replies,
+               report.empty_replies == 1 ? " has" : "s have");
     if (report.duplicates)
-        printf("warning: %llu examples repeat another one\n", (unsigned long long)report.duplicates);
+        printf("warning: %llu example%s another one\n", (unsigned long long)report.duplicates,
+               report.duplicates == 1 ? " repeats" : "s repeat");
     return TMB_OK;
 }
 

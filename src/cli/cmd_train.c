@@ -177,8 +177,8 @@ static void print_result(const CliArgs *args, const tmb_train_result *result)
         cli_print_json(object);
         return;
     }
-    printf("%llu steps in %s, %.1f tokens/s, loss %.4f -> %.4f\n", (unsigned long long)result->steps,
-           cli_duration(result->seconds, time), result->tokens_per_second, result->first_loss,
+    printf("%llu step%s in %s, %.1f tokens/s, loss %.4f -> %.4f\n", (unsigned long long)result->steps,
+           plural(result->steps), cli_duration(result->seconds, time), result->tokens_per_second, result->first_loss,
            result->last_loss);
     printf("the adapter is in %s; try it: timbre generate \"%s\" \"Dear …\" --adapter \"%s\"\n",
            args->output, args->positional[0], args->output);

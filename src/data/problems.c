@@ -40,8 +40,8 @@ tmb_status problems_finish(Problems *problems, const char *what)
     size_t logged = problems->count - problems->written;
     tmb_status status = TMB_OK;
     if (problems->count && !logged)
-        status = fail(TMB_BAD_INPUT, "%zu %s %s:%s", problems->count,
-                      problems->count == 1 ? "line" : "lines", what, problems->text.data);
+        status = fail(TMB_BAD_INPUT, "%zu line%s %s:%s", problems->count,
+                      plural(problems->count), what, problems->text.data);
     else if (problems->count)
         status = fail(TMB_BAD_INPUT, "%zu lines %s:%s\n  and %zu more, %slogged above",
                       problems->count, what, problems->text.data ? problems->text.data : "",

@@ -54,8 +54,8 @@ tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
         Tokens tokens = {0};
         tmb_status status = example_encode(example, tokenizer, chat, false, &tokens);
         if (status == TMB_OK) {
-            text_print(out, "%s%s: line %zu: %zu tokens, %" PRIu64 " supervised\n", i ? "\n" : "",
-                       example->file, example->line, tokens.count, count_supervised(&tokens));
+            text_print(out, "%s%s: line %zu: %zu token%s, %" PRIu64 " supervised\n", i ? "\n" : "",
+                       example->file, example->line, tokens.count, plural(tokens.count), count_supervised(&tokens));
             show_tokens(tokenizer, &tokens, colour, out);
             if (out->data[out->bytes - 1] != '\n')
                 text_append(out, "\n", 1);

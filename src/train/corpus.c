@@ -139,8 +139,9 @@ static tmb_status split(Corpus *corpus, double share, uint64_t seed)
     uint32_t held = (uint32_t)lround(share * corpus->count);
     held = held ? held : 1;
     if (held >= corpus->count)
-        return fail(TMB_USAGE, "holding %g of %u examples out leaves none to train on; give "
-                    "more examples or a validation file", share, corpus->count);
+        return fail(TMB_USAGE, "holding %g of %u example%s out leaves none to train on; give "
+                    "more examples or a validation file", share, corpus->count,
+                    plural(corpus->count));
     Rng rng;
     uint32_t *order = MEM_NEW_ARRAY(uint32_t, corpus->count);
     Tokens *tokens = MEM_NEW_ARRAY(Tokens, corpus->count);

@@ -220,8 +220,9 @@ static tmb_status score_dataset(const TrainBase *base, const EvaluateParams *par
         tokens_finish(&replies.tokens[i]);
     }
     if (longer)
-        log_warning("%u of %u replies with their letters are longer than %u tokens and were cut "
-                    "off; see --row-tokens", longer, replies.count, row_tokens);
+        log_warning("%u of %u replies, with the letters they answer, %s more than %u tokens and "
+                    "lost the rest; see --row-tokens", longer, replies.count,
+                    longer == 1 ? "has" : "have", row_tokens);
     free(replies.tokens);
     free(replies.list);
     free(taken);

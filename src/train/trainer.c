@@ -214,7 +214,8 @@ static tmb_status train(Session *session)
     const RunConfig *config = &session->run->config;
     CheckpointState *state = &session->state;
     if (state->step == config->steps || state->stopped)
-        session_note(session, "this run is complete: %" PRIu64 " steps", state->step);
+        session_note(session, "this run is complete: %" PRIu64 " step%s", state->step,
+                     plural(state->step));
     while (state->step < config->steps && !state->stopped) {
         tmb_status status = advance(session);
         if (session_survives(session, status))
@@ -225,7 +226,7 @@ static tmb_status train(Session *session)
     }
     if (state->stopped)
         session_note(session, "stopped after step %" PRIu64 ": no better held-out loss in %"
-                     PRIu64 " evaluations", state->step, state->worse);
+                     PRIu64 " evaluation%s", state->step, state->worse, plural(state->worse));
     return TMB_OK;
 }
 
