@@ -42,6 +42,12 @@ TMB_MUST_USE tmb_status dataset_encode(const Dataset *dataset, const Tokenizer *
 
 /* ---- looking at data ---------------------------------------------------- */
 
+/* The reply is nothing but white space. */
+bool example_is_empty(const Example *example);
+/* Which of `count` token sequences say again what an earlier one says: earlier[i] is the first that
+ * equals i, or i itself. */
+TMB_MUST_USE tmb_status tokens_find_repeats(const Tokens *tokens, size_t count, uint32_t *earlier);
+
 typedef struct DataReport {
     uint64_t examples, tokens, supervised;
     uint64_t longest;            /* tokens of the longest example */

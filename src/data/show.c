@@ -69,9 +69,10 @@ tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
 
 /* ---- check -------------------------------------------------------------- */
 
-static bool is_empty(const char *text)
+bool example_is_empty(const Example *example)
 {
-    return text[strspn(text, " \t\r\n")] == '\0';
+    const char *reply = example->messages[example->count - 1].content;
+    return reply[strspn(reply, " \t\r\n")] == '\0';
 }
 
 /* Counts one example; cut off as batch_pack does. */
@@ -93,31 +94,43 @@ static void check_example(const Example *example, const Tokens *tokens, uint32_t
         log_warning("%s: line %zu: %zu tokens, those beyond %u will be cut off; raise --row-tokens "
                     "or shorten it", example->file, example->line, needed - 1, row_tokens);
     }
-    if (is_empty(example->messages[example->count - 1].content)) {
+    if (example_is_empty(example)) {
         report->empty_replies++;
         log_warning("%s: line %zu: the reply is empty", example->file, example->line);
     }
 }
 
-static tmb_status check_duplicates(const Dataset *dataset, const Tokens *tokens,
-                                   DataReport *report)
+tmb_status tokens_find_repeats(const Tokens *tokens, size_t count, uint32_t *earlier)
 {
     ByteMap seen;
-    TRY(bytemap_init(&seen, dataset->count));
-    for (size_t i = 0; i < dataset->count; i++) {
+    TRY(bytemap_init(&seen, count));
+    for (size_t i = 0; i < count; i++) {
         const char *key = (const char *)tokens[i].ids;
         size_t bytes = tokens[i].count * sizeof *tokens[i].ids;
-        uint32_t earlier;
-        if (bytemap_add(&seen, key, bytes, (uint32_t)i))
-            continue;
-        report->duplicates++;
-        if (bytemap_find(&seen, key, bytes, &earlier))
-            log_warning("%s: line %zu: the same as %s: line %zu", dataset->examples[i].file,
-                        dataset->examples[i].line, dataset->examples[earlier].file,
-                        dataset->examples[earlier].line);
+        earlier[i] = (uint32_t)i;
+        if (!bytemap_add(&seen, key, bytes, (uint32_t)i) && !bytemap_find(&seen, key, bytes, &earlier[i]))
+            earlier[i] = (uint32_t)i;
     }
     bytemap_finish(&seen);
     return TMB_OK;
+}
+
+static tmb_status check_repeats(const Dataset *dataset, const Tokens *tokens, DataReport *report)
+{
+    const Example *examples = dataset->examples;
+    uint32_t *earlier = mem_try(dataset->count, sizeof *earlier);
+    if (!earlier)
+        return fail(TMB_OUT_OF_HOST, "no memory to compare %zu examples", dataset->count);
+    tmb_status status = tokens_find_repeats(tokens, dataset->count, earlier);
+    for (size_t i = 0; i < dataset->count && status == TMB_OK; i++) {
+        if (earlier[i] == i)
+            continue;
+        report->duplicates++;
+        log_warning("%s: line %zu: the same as %s: line %zu", examples[i].file, examples[i].line,
+                    examples[earlier[i]].file, examples[earlier[i]].line);
+    }
+    free(earlier);
+    return status;
 }
 
 tmb_status dataset_check(const Dataset *dataset, const Tokenizer *tokenizer,
@@ -129,7 +142,7 @@ tmb_status dataset_check(const Dataset *dataset, const Tokenizer *tokenizer,
     if (status == TMB_OK) {
         for (size_t i = 0; i < dataset->count; i++)
             check_example(&dataset->examples[i], &tokens[i], row_tokens, out);
-        status = check_duplicates(dataset, tokens, out);
+        status = check_repeats(dataset, tokens, out);
         for (size_t i = 0; i < dataset->count; i++)
             tokens_finish(&tokens[i]);
     }

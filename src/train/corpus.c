@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "data/dataset.h"
@@ -121,8 +122,10 @@ static tmb_status append(const TrainBase *base, const char *const *paths, size_t
         corpus->tokens = mem_grow(corpus->tokens, total, sizeof *corpus->tokens);
         corpus->weights = mem_grow(corpus->weights, total, sizeof *corpus->weights);
         memset(corpus->tokens + corpus->count, 0, dataset.count * sizeof *corpus->tokens);
-        for (size_t i = 0; i < dataset.count; i++)
+        for (size_t i = 0; i < dataset.count; i++) {
             corpus->weights[corpus->count + i] = dataset.examples[i].weight;
+            corpus->empty += example_is_empty(&dataset.examples[i]);
+        }
         uint32_t first = corpus->count;
         corpus->count = (uint32_t)total;
         status = dataset_encode(&dataset, base->tokenizer, base->chat, corpus->tokens + first);
@@ -174,6 +177,21 @@ static void count_truncated(Corpus *corpus, uint64_t row_tokens)
     }
 }
 
+static tmb_status count_repeats(Corpus *corpus)
+{
+    uint32_t *earlier = mem_try(corpus->count, sizeof *earlier);
+    if (!earlier)
+        return fail(TMB_OUT_OF_HOST, "no memory to compare %u examples", corpus->count);
+    tmb_status status = tokens_find_repeats(corpus->tokens, corpus->count, earlier);
+    for (uint32_t i = 0; i < corpus->count && !status; i++) {
+        bool held = i >= corpus->examples.train_count;
+        corpus->repeated += !held && earlier[i] < i;
+        corpus->known += held && earlier[i] < corpus->examples.train_count;
+    }
+    free(earlier);
+    return status;
+}
+
 tmb_status corpus_read(const TrainBase *base, Run *run, Corpus *out)
 {
     const RunConfig *config = &run->config;
@@ -200,7 +218,7 @@ tmb_status corpus_read(const TrainBase *base, Run *run, Corpus *out)
     out->examples.train_weights = out->weights;
     out->examples.held = out->tokens + out->examples.train_count;
     count_truncated(out, config->row_tokens);
-    return TMB_OK;
+    return count_repeats(out);
 }
 
 void corpus_finish(Corpus *corpus)
@@ -220,7 +238,9 @@ static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run 
     if (!run->frozen) {
         if (!params->data_count)
             return fail(TMB_USAGE, "%s holds no run yet; name the training data", run->path);
-        return settings_fill(base, params, &run->config);
+        TRY(settings_fill(base, params, &run->config));
+        settings_warn(params);
+        return TMB_OK;
     }
     if (strcmp(run->config.model_sha256, base->model_sha256))
         return fail(TMB_BAD_INPUT, "%s was begun with another model (SHA-256 %.12s…, %s has "
@@ -231,26 +251,35 @@ static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run 
     return TMB_OK;
 }
 
-/* What the corpus lost, told before training starts. */
-static void tell_losses(const TrainParams *params, const Corpus *corpus, uint64_t row_tokens)
+/* What `data check` says line by line, in one sentence before training starts. */
+static void warn_of_examples(const Corpus *corpus, unsigned long long row_tokens)
 {
-    char text[192];
+    const uint32_t held = corpus->examples.held_count;
+    char beyond[80], outside[80];
+    snprintf(beyond, sizeof beyond, "beyond %llu tokens (--row-tokens)", row_tokens);
+    snprintf(outside, sizeof outside, "reply beyond %llu tokens and %s left out", row_tokens,
+             corpus->left_out == 1 ? "is" : "are");
     const struct {
         uint32_t count;
-        const char *what;
-    } losses[] = {
-        {corpus->truncated, "are longer than that and lose their end"},
-        {corpus->left_out, "begin their reply after that and are left out"},
+        const char *one, *many, *rest;
+    } parts[] = {
+        {corpus->repeated, "repeats", "repeat", "another one"},
+        {corpus->empty, "has", "have", "an empty reply"},
+        {corpus->truncated, "loses its end", "lose their end", beyond},
+        {corpus->left_out, "begins its", "begin their", outside},
     };
-    for (size_t i = 0; params->on_event && i < COUNT_OF(losses); i++) {
-        if (!losses[i].count)
-            continue;
-        snprintf(text, sizeof text, "rows have %llu tokens: %u of %u examples %s; consider "
-                 "--row-tokens", (unsigned long long)row_tokens, losses[i].count,
-                 corpus->count + corpus->left_out, losses[i].what);
-        TrainEvent event = {.kind = TRAIN_EVENT_NOTE, .text = text};
-        params->on_event(params->user, &event);
-    }
+    Text text = {0};
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        if (parts[i].count)
+            text_print(&text, "%s %u %s %s", text.bytes ? "," : "", parts[i].count,
+                       parts[i].count == 1 ? parts[i].one : parts[i].many, parts[i].rest);
+    if (text.bytes)
+        log_warning("of %u examples%s; 'timbre data check' names them",
+                    corpus->count + corpus->left_out, text.data);
+    text_finish(&text);
+    if (corpus->known)
+        log_warning("%u of %u held-out example%s among the training examples too; the held-out loss "
+                    "will look better than it is", corpus->known, held, held == 1 ? " is" : "s are");
 }
 
 tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResult *result)
@@ -265,7 +294,7 @@ tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResu
     if (!status)
         status = corpus_read(base, run, &corpus);
     if (!status)
-        tell_losses(params, &corpus, run->config.row_tokens);
+        warn_of_examples(&corpus, run->config.row_tokens);
     if (!status)
         status = train_examples(base, params, &corpus.examples, run, started, result);
     if (!status && params->on_end)

@@ -10,6 +10,9 @@ typedef struct Corpus {
     uint32_t count;
     TrainExamples examples;
     uint32_t truncated;      /* training examples that lose supervised tokens */
+    uint32_t empty;          /* examples with nothing but white space as their reply */
+    uint32_t repeated;       /* training examples that equal an earlier one */
+    uint32_t known;          /* held-out examples that equal a training example */
     uint32_t left_out;       /* examples that would lose all of them, and are not in here */
 } Corpus;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "train/schedule.h"
@@ -124,6 +125,38 @@ static bool is_mistaken_share(const char *validation)
         return false;
     strtod(validation, &end);
     return end != validation && end[strspn(end, " %")] == '\0';
+}
+
+/* The share of what is learnt that reaches the model is alpha / rank. */
+static void warn_of_alpha(double rank, double alpha)
+{
+    double scale = alpha / rank;
+    if (scale > 8)
+        log_warning("--alpha %g with rank %g multiplies what is learnt by %.3g; once or twice the rank is "
+                    "usual", alpha, rank, scale);
+    else if (scale < 1.0 / 32)
+        log_warning("--alpha %g with rank %g leaves %.2g of what is learnt; once or twice the rank is "
+                    "usual", alpha, rank, scale);
+}
+
+void settings_warn(const TrainParams *params)
+{
+    bool held = params->validation && *params->validation;
+    if (params->learning_rate > 1e-2)
+        log_warning("--lr %g is far above what adapters learn with (1e-4 to 1e-3); the loss may rise "
+                    "instead", params->learning_rate);
+    if (params->initial && (params->rank || params->alpha > 0 || params->targets))
+        log_warning("rank, alpha and targets are those of --initial %s", params->initial);
+    else if (params->alpha > 0)
+        warn_of_alpha(params->rank ? params->rank : 16, params->alpha);
+    if (params->warmup > 0.5)
+        log_warning("--warmup %g is a share: %.0f %% of the steps stay below the learning rate; 0.05 is "
+                    "usual", params->warmup, 100 * params->warmup);
+    if (params->steps && params->epochs > 0)
+        log_warning("--steps decides how long the run is, --epochs has no effect beside it");
+    if (!held && (params->patience || params->eval_every))
+        log_warning("--patience and --eval-every have no effect without held-out examples; name some "
+                    "with --val");
 }
 
 tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunConfig *config)

@@ -14,6 +14,9 @@ uint32_t settings_row_tokens(const Model *model, uint32_t wanted);
 /* Fills everything that does not depend on the number of examples. */
 TMB_MUST_USE tmb_status settings_fill(const TrainBase *base, const TrainParams *params,
                                       RunConfig *config);
+/* Warns of what is possible and yet hardly meant: a learning rate of 1, options that have
+ * no effect beside others. */
+void settings_warn(const TrainParams *params);
 /* A run that goes on keeps the options it began with: TMB_USAGE naming the first one that was
  * given again with another value. Epochs are not compared, steps only where time did not
  * set them. */

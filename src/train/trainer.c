@@ -263,6 +263,7 @@ tmb_status train_fit(const TrainBase *base, const TrainParams *params, TrainFit 
     EngineParams engine = {.gpu = base->gpu, .model = base->model, .train = true,
                            .row_tokens = settings_row_tokens(base->model, params->row_tokens),
                            .recompute = -1};
+    settings_warn(params);
     TRY(lora_create(base->model, &lora_params, gpu_caps(base->gpu)->storage_range, &lora));
     engine.lora = lora;
     tmb_status status = engine_fit(&engine, &fit);

@@ -38,6 +38,12 @@ check 'fit' "$timbre" fit "$model" letters.jsonl --json
 check 'dry run' "$timbre" train "$model" letters.jsonl --dry-run
 check 'train' "$timbre" train "$model" letters.jsonl -o whole --val held.jsonl $options
 check 'the same seed gives the same bits' "$timbre" train "$model" letters.jsonl -o again --val held.jsonl $options
+{ cat letters.jsonl; head -n 2 letters.jsonl; printf '{"prompt":"Und?","completion":" "}\n'; } > repeated.jsonl
+check 'train counts what data check names' sh -c "'$timbre' train '$model' repeated.jsonl -o counted --val held.jsonl --steps 1 --quiet 2>&1 |
+    grep 'of 18 examples 2 repeat another one, 1 has an empty reply; '"
+check 'train says when held-out examples are known' sh -c "'$timbre' train '$model' letters.jsonl -o known --val held.jsonl --steps 1 --quiet 2>&1 |
+    grep '3 of 3 held-out examples are among the training examples'"
+check 'train warns of --lr 1' sh -c "'$timbre' train '$model' letters.jsonl -o fast --lr 1 --steps 1 --quiet 2>&1 | grep 'warning: --lr 1 is far above'"
 find whole/adapter -type f | head -n 1 > adapter_name
 adapter=$(sed 's,^whole/,,' adapter_name)
 check 'same adapter' same "whole/$adapter" "again/$adapter"
