@@ -86,6 +86,22 @@ tmb_status check_case(Rig *rig, const KernelRow *row, const KernelCase *one,
     return status;
 }
 
+tmb_status check_row(Rig *rig, const KernelRow *row, const KernelTuning *asked,
+                     const KernelCase *one, Text *problems)
+{
+    KernelTuning tuning;
+    GpuPipeline *pipeline;
+    Truths truths;
+    Worst worst;
+    if (!kernel_fit(gpu_caps(rig->gpu), row, asked, one->push, &tuning))
+        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
+    TRY(kernel_pipeline(rig->gpu, row, &tuning, &pipeline));
+    TRY(truths_create(row, one, 1, &truths));
+    tmb_status status = check_case(rig, row, one, &tuning, pipeline, &truths, &worst, problems);
+    truths_finish(&truths);
+    return status;
+}
+
 bool check_same_truth(const KernelRow *a, const KernelRow *b)
 {
     bool same = a->reference == b->reference && a->cases == b->cases &&
@@ -112,7 +128,8 @@ const char *check_obstacle(const KernelRow *row, const KernelCase *one, const Gp
         if (elements[i] * (halves ? 2 : 4) > caps->storage_range)
             return "a binding is larger than the device's range";
     }
-    return NULL;
+    KernelTuning tuning;
+    return kernel_fit(caps, row, NULL, one->push, &tuning) ? NULL : "no tuning fits the device";
 }
 
 uint64_t check_groups(const KernelRow *row, const KernelCase *one, const KernelTuning *tuning)

@@ -24,6 +24,12 @@ TMB_MUST_USE tmb_status check_case(Rig *rig, const KernelRow *row, const KernelC
                                    const KernelTuning *tuning, GpuPipeline *pipeline,
                                    const Truths *truths, Worst *worst, Text *problems);
 
+/* The same for the pipeline and the truths of a row and case, with a tuning (NULL: the best that is
+ * known): what kernel-check, `timbre doctor` and the probe of new rows call right. A pipeline that
+ * does not compile is a failing status. */
+TMB_MUST_USE tmb_status check_row(Rig *rig, const KernelRow *row, const KernelTuning *asked,
+                                  const KernelCase *one, Text *problems);
+
 /* Rows with the same reference, cases and types share the truths of a case. */
 bool check_same_truth(const KernelRow *a, const KernelRow *b);
 /* Why the row cannot run this case on such a device, or NULL; SPIR-V aside. */

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/os.h"
-#include "check/check.h"
+#include "check/cases.h"
 #include "check/tune.h"
 #include "matmul.push.h"
 
@@ -19,33 +19,14 @@
 
 /* ---- the child ------------------------------------------------------------- */
 
-static tmb_status check_case(Rig *rig, const KernelRow *row, const KernelTuning *base,
-                             const KernelCase *one, Text *problems)
-{
-    KernelTuning tuning;
-    GpuPipeline *pipeline;
-    Truth truth;
-    Worst worst = {0};
-    if (!kernel_fit(gpu_caps(rig->gpu), row, base, one->push, &tuning))
-        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
-    TRY(kernel_pipeline(rig->gpu, row, &tuning, &pipeline));
-    TRY(truth_create(row, one, 1, &truth));
-    tmb_status status = check_run(rig, row, one, &tuning, pipeline, &truth, &worst, problems);
-    truth_finish(&truth);
-    return status;
-}
-
-static tmb_status check_cases(Gpu *gpu, const KernelRow *row, const KernelTuning *base,
-                              Text *problems)
+static tmb_status check_all(Gpu *gpu, const KernelRow *row, const KernelTuning *asked, Text *problems)
 {
     Rig rig = {.gpu = gpu};
     tmb_status status = TMB_OK;
     for (uint32_t c = 0; c < row->case_count && status == TMB_OK && !problems->bytes; c++) {
         const KernelCase *one = &row->cases[c];
-        if ((row->suits && !row->suits(one->push)) ||
-            (row->flops && row->flops(one->push) > PROBE_FLOPS))
-            continue;
-        status = check_case(&rig, row, base, one, problems);
+        if (!check_obstacle(row, one, gpu_caps(gpu)) && (!row->flops || row->flops(one->push) <= PROBE_FLOPS))
+            status = check_row(&rig, row, asked, one, problems);
     }
     rig_finish(&rig);
     return status;
@@ -103,9 +84,9 @@ void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE])
     int index = TUNE_DEFAULT;
     tmb_status status = race(gpu, row, &index, line);
     if (status == TMB_OK)
-        status = check_cases(gpu, row, NULL, &problems);
+        status = check_all(gpu, row, NULL, &problems);
     if (status == TMB_OK && !problems.bytes && index != TUNE_DEFAULT)
-        status = check_cases(gpu, row, &row->tunings[index], &problems);
+        status = check_all(gpu, row, &row->tunings[index], &problems);
     if (status == TMB_OK && problems.bytes) {
         const char *first = problems.data + strspn(problems.data, " ");
         snprintf(line, PROBE_LINE, "wrong %.*s", (int)strcspn(first, "\n"), first);
@@ -205,10 +186,15 @@ void probe_recall(const char *path, const char *made_by, KernelPolicy *policy)
     char *text = NULL;
     size_t bytes;
     *policy = (KernelPolicy){0};
-    if (path && os_exists(path) && os_read_file(path, &text, &bytes) == TMB_OK)
-        policy_read(text, policy);
-    if (strcmp(policy->made_by, made_by))
-        *policy = (KernelPolicy){0};
+    if (path && os_exists(path) && os_read_file(path, &text, &bytes) == TMB_OK) {
+        bool good = policy_read(text, policy);
+        if (strcmp(policy->made_by, made_by))
+            log_info("%s was made by %s and is not used", path, *policy->made_by ? policy->made_by : "nobody");
+        else if (!good)
+            log_warning("%s holds what this build never writes and is not used; kernels are tried again", path);
+        if (!good || strcmp(policy->made_by, made_by))
+            *policy = (KernelPolicy){0};
+    }
     snprintf(policy->made_by, sizeof policy->made_by, "%s", made_by);
     free(text);
 }

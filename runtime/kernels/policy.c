@@ -91,16 +91,31 @@ char *policy_text(const KernelPolicy *policy)
     return text;
 }
 
-static void read_verdict(const cJSON *entry, KernelPolicy *out)
+bool policy_is_tuning(const KernelRow *row, const KernelTuning *tuning)
 {
-    const char *finding = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "finding"));
-    const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "why"));
-    for (int i = 0; finding && entry->string && i < FINDING_COUNT; i++)
-        if (!strcmp(finding, finding_names[i]))
-            policy_set_verdict(out, entry->string, (KernelFinding)i, why ? why : "");
+    const size_t bytes = row->spec_count * sizeof *tuning->spec;
+    bool legal = !memcmp(row->tuning.spec, tuning->spec, bytes);
+    for (uint32_t i = 0; i < row->tuning_count && !legal; i++)
+        legal = !memcmp(row->tunings[i].spec, tuning->spec, bytes);
+    return legal;
 }
 
-static void read_tuning(const cJSON *entry, KernelPolicy *out)
+static bool read_verdict(const cJSON *entry, KernelPolicy *out)
+{
+    const KernelRow *row = entry->string ? kernel_by_name(entry->string) : NULL;
+    const char *finding = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "finding"));
+    const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "why"));
+    if (!row || !finding || !why || policy_verdict(out, row->name))
+        return false;
+    for (int i = 0; i < FINDING_COUNT; i++)
+        if (!strcmp(finding, finding_names[i])) {
+            policy_set_verdict(out, row->name, (KernelFinding)i, why);
+            return true;
+        }
+    return false;
+}
+
+static bool read_tuning(const cJSON *entry, KernelPolicy *out)
 {
     const KernelRow *row = entry->string ? kernel_by_name(entry->string) : NULL;
     const cJSON *value;
@@ -108,24 +123,38 @@ static void read_tuning(const cJSON *entry, KernelPolicy *out)
     uint32_t count = 0;
     cJSON_ArrayForEach(value, entry) {
         double number = cJSON_GetNumberValue(value);
-        if (count == GPU_MAX_SPEC || !(number >= 0 && number <= 4294967295.0))
-            return;
+        if (count == GPU_MAX_SPEC || !(number >= 0 && number <= 4294967295.0) ||
+            number != (double)(uint32_t)number)
+            return false;
         tuning.spec[count++] = (uint32_t)number;
     }
-    if (row && row->spec_count == count)
-        policy_set_tuning(out, row->name, &tuning);
+    if (!row || row->spec_count != count || !policy_is_tuning(row, &tuning) ||
+        policy_tuning(out, row->name))
+        return false;
+    policy_set_tuning(out, row->name, &tuning);
+    return true;
 }
 
-void policy_read(const char *text, KernelPolicy *out)
+static bool read_all(const cJSON *object, bool (*read)(const cJSON *entry, KernelPolicy *out),
+                     KernelPolicy *out)
+{
+    const cJSON *entry;
+    bool good = cJSON_IsObject(object);
+    cJSON_ArrayForEach(entry, object)
+        good = good && read(entry, out);
+    return good;
+}
+
+bool policy_read(const char *text, KernelPolicy *out)
 {
     cJSON *root = cJSON_Parse(text);
-    const cJSON *entry;
     *out = (KernelPolicy){0};
     const char *made_by = cJSON_GetStringValue(cJSON_GetObjectItem(root, "made_by"));
+    bool good = made_by && read_all(cJSON_GetObjectItem(root, "verdicts"), read_verdict, out) &&
+                read_all(cJSON_GetObjectItem(root, "tunings"), read_tuning, out);
+    if (!good)
+        *out = (KernelPolicy){0};
     snprintf(out->made_by, sizeof out->made_by, "%s", made_by ? made_by : "");
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "verdicts"))
-        read_verdict(entry, out);
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(root, "tunings"))
-        read_tuning(entry, out);
     cJSON_Delete(root);
+    return good;
 }

@@ -49,8 +49,12 @@ void policy_set_tuning(KernelPolicy *policy, const char *row, const KernelTuning
 /* Whether a row may be used: not marked `probe`, or found right and faster. */
 bool kernel_trusted(const GpuCaps *caps, const KernelRow *row);
 
-/* The policy as JSON (malloc'd), and back; fields that cannot be read are left out. */
+/* Whether these constants are the row's default or one of its tunings. */
+bool policy_is_tuning(const KernelRow *row, const KernelTuning *tuning);
+
+/* The policy as JSON (malloc'd), and back. False, with made_by at most in `out`, when that is not
+ * what policy_text writes: a row, a finding or constants that this build does not have. */
 char *policy_text(const KernelPolicy *policy);
-void policy_read(const char *text, KernelPolicy *out);
+bool policy_read(const char *text, KernelPolicy *out);
 
 #endif

@@ -22,22 +22,6 @@ struct tmb_doctor {
     char remedy[24];
 };
 
-static tmb_status run_case(Rig *rig, const KernelRow *row, const KernelCase *one, Text *problems)
-{
-    KernelTuning tuning;
-    Truths truths;
-    Worst worst;
-    GpuPipeline *pipeline = NULL;
-    if (!kernel_fit(gpu_caps(rig->gpu), row, NULL, one->push, &tuning))
-        return TMB_OK;
-    TRY(truths_create(row, one, 1, &truths));
-    tmb_status status = kernel_pipeline(rig->gpu, row, &tuning, &pipeline);
-    if (status == TMB_OK)
-        status = check_case(rig, row, one, &tuning, pipeline, &truths, &worst, problems);
-    truths_finish(&truths);
-    return status;
-}
-
 /* The cheapest case that runs here and costs more than `above`, NULL when there is none. */
 static const KernelCase *next_case(const KernelRow *row, const GpuCaps *caps, double above)
 {
@@ -59,7 +43,7 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
     for (; one && out->cases < CASES_PER_KERNEL && !problems.bytes;
          one = next_case(row, gpu_caps(rig->gpu), check_cost(row, one))) {
         out->cases++;
-        tmb_status status = run_case(rig, row, one, &problems);
+        tmb_status status = check_row(rig, row, NULL, one, &problems);
         if (status == TMB_DEVICE_LOST) {
             const char *why = arena_string(&doctor->arena, tmb_last_error());
             text_finish(&problems);

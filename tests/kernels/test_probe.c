@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "check/probe.h"
@@ -114,6 +115,9 @@ static void numbers_are_compared(Test *test, const char *program)
     CHECK(test, verdict && strstr(verdict->why, "want 12345"));
 }
 
+#define DAMAGED(VERDICTS, TUNINGS)                                                       \
+    "{\"made_by\": \"x\", \"verdicts\": {" VERDICTS "}, \"tunings\": {" TUNINGS "}}"
+
 static void a_policy_survives_its_file(Test *test)
 {
     const KernelRow *row = kernel_by_name("matmul_nt_half_coopmat");
@@ -122,7 +126,7 @@ static void a_policy_survives_its_file(Test *test)
     policy_set_verdict(&policy, row->name, FINDING_FASTER, "right");
     policy_set_tuning(&policy, row->name, &row->tunings[3]);
     char *text = policy_text(&policy);
-    policy_read(text, &again);
+    CHECK(test, policy_read(text, &again));
     free(text);
     CHECK_STRING(test, policy.made_by, again.made_by);
     CHECK(test, again.verdict_count == 2 && again.tuning_count == 1);
@@ -130,39 +134,58 @@ static void a_policy_survives_its_file(Test *test)
     const KernelTuning *tuning = policy_tuning(&again, row->name);
     REQUIRE(test, tuning);
     CHECK(test, !memcmp(tuning->spec, row->tunings[3].spec, row->spec_count * sizeof(uint32_t)));
-    static const char *const damaged[] = {"", "{", "[1]", "{\"tunings\": {\"matmul_nt_tile\": [1, -2]}}",
-                                          "{\"verdicts\": {\"x\": 3}, \"tunings\": 4}"};
+    static const char *const damaged[] = {
+        "", "{", "[1]", "{\"made_by\": \"x\"}",
+        DAMAGED("", "\"matmul_nt_tile\": [1, -2]"),
+        DAMAGED("", "\"matmul_nt_tile\": [64, 64, 64, 16, 8, 8, 1]"),         /* one too few */
+        DAMAGED("", "\"matmul_nt_tile\": [64, 64, 64, 16, 0, 8, 1, 0]"),      /* none of its tunings */
+        DAMAGED("", "\"matmul_nt_tile\": [64.5, 64, 64, 16, 8, 8, 1, 0]"),
+        DAMAGED("", "\"no_such_row\": [64]"),
+        DAMAGED("\"matmul_nt_coopmat\": 3", ""),
+        DAMAGED("\"matmul_nt_coopmat\": {\"finding\": \"best\", \"why\": \"\"}", ""),
+        DAMAGED("\"no_such_row\": {\"finding\": \"faster\", \"why\": \"\"}", ""),
+    };
     for (size_t i = 0; i < COUNT_OF(damaged); i++) {
-        policy_read(damaged[i], &again);
+        CHECK(test, !policy_read(damaged[i], &again));
         CHECK(test, again.verdict_count == 0 && again.tuning_count == 0);
     }
+    CHECK(test, policy_read(DAMAGED("", "\"matmul_nt_tile\": [64, 64, 64, 16, 8, 8, 1, 0]"), &again));
 }
 
+static void count_notices(void *context, LogLevel level, const char *text)
+{
+    unsigned *notices = context;
+    *notices += level == LOG_WARNING && strstr(text, "is not used") != NULL;
+}
+
+/* In a file of its own: what was found out on this machine stays as it is. */
 static void findings_hold_for_one_build_and_driver(Test *test)
 {
-    char *folder = os_cache_directory();
-    if (!folder) {
-        printf("no cache folder: nothing was remembered\n");
-        return;
-    }
-    char *path = os_join(folder, "kernels-of-a-test.json");
+    static const char path[] = "findings of a test.json";
     KernelPolicy policy = {.made_by = "timbre 1, a driver 2"}, again;
+    unsigned notices = 0;
+    log_set_sink(count_notices, &notices);
     policy_set_verdict(&policy, "matmul_nt_coopmat", FINDING_FASTER, "right");
     probe_remember(path, &policy);
     probe_recall(path, "timbre 1, a driver 2", &again);
     CHECK(test, again.verdict_count == 1);
     CHECK_STRING(test, "timbre 1, a driver 2", again.made_by);
     probe_recall(path, "timbre 1, a driver 3", &again);
-    CHECK(test, again.verdict_count == 0);
+    CHECK(test, again.verdict_count == 0 && notices == 0);   /* a new driver is no damage */
     CHECK_STRING(test, "timbre 1, a driver 3", again.made_by);
     CHECK_OK(test, os_write_file(path, "{\"verdicts\": [", 14));
     probe_recall(path, "timbre 1, a driver 2", &again);
     CHECK(test, again.verdict_count == 0);
+    static const char illegal[] = "{\"made_by\": \"timbre 1, a driver 2\", \"verdicts\": {}, "
+                                  "\"tunings\": {\"matmul_nt_tile\": [7, 64, 64, 16, 8, 8, 1, 0]}}";
+    CHECK_OK(test, os_write_file(path, illegal, strlen(illegal)));
+    probe_recall(path, "timbre 1, a driver 2", &again);
+    CHECK(test, again.tuning_count == 0 && notices == 1);
+    CHECK_STRING(test, "timbre 1, a driver 2", again.made_by);
     CHECK_OK(test, os_remove(path));
     probe_recall(path, "timbre 1, a driver 2", &again);
-    CHECK(test, again.verdict_count == 0);
-    free(path);
-    free(folder);
+    CHECK(test, again.verdict_count == 0 && notices == 1);
+    log_set_sink(NULL, NULL);
 }
 
 int main(int argc, char **argv)
