@@ -43,6 +43,8 @@ TMB_MUST_USE tmb_status os_append(const char *path, const void *data, size_t byt
 bool os_exists(const char *path);
 bool os_is_directory(const char *path);
 uint64_t os_file_bytes(const char *path);                 /* 0 when missing */
+/* What may still be written to the disk that holds this folder; UINT64_MAX when unknown. */
+uint64_t os_free_disk(const char *folder);
 TMB_MUST_USE tmb_status os_make_directories(const char *path);
 TMB_MUST_USE tmb_status os_remove(const char *path);      /* missing is ok */
 /* A file, or a folder with all that is in it; links are removed, not followed. */

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -240,6 +241,14 @@ uint64_t os_file_bytes(const char *path)
 {
     struct stat about;
     return stat(path, &about) == 0 && S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
+}
+
+uint64_t os_free_disk(const char *folder)
+{
+    struct statvfs about;
+    if (statvfs(folder, &about) != 0 || !about.f_blocks)     /* some network disks do not tell */
+        return UINT64_MAX;
+    return (uint64_t)about.f_bavail * about.f_frsize;
 }
 
 tmb_status os_make_directories(const char *path)

@@ -302,6 +302,15 @@ uint64_t os_file_bytes(const char *path)
     return (uint64_t)about.nFileSizeHigh << 32 | about.nFileSizeLow;
 }
 
+uint64_t os_free_disk(const char *folder)
+{
+    ULARGE_INTEGER available;
+    wchar_t *wide = win32_path(folder);
+    bool known = GetDiskFreeSpaceExW(wide, &available, NULL, NULL);
+    free(wide);
+    return known ? available.QuadPart : UINT64_MAX;
+}
+
 tmb_status os_make_directories(const char *path)
 {
     char *part = mem_string(path);

@@ -102,6 +102,14 @@ tmb_status checkpoint_write(const char *path, const CheckpointState *state,
     return status;
 }
 
+uint64_t checkpoint_bytes(const CheckpointSection *sections, size_t count)
+{
+    uint64_t bytes = HEAD_BYTES + count * sizeof *sections + SHA256_BYTES;
+    for (size_t i = 0; i < count; i++)
+        bytes += sections[i].bytes;
+    return bytes;
+}
+
 /* ---- reading ------------------------------------------------------------ */
 
 static tmb_status damaged(const Checkpoint *checkpoint, const char *why)

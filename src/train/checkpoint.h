@@ -46,6 +46,9 @@ TMB_MUST_USE tmb_status checkpoint_write(const char *path, const CheckpointState
                                          const CheckpointSection *sections, size_t count,
                                          CheckpointRead read, void *user);
 
+/* Bytes of the file that checkpoint_write makes of these sections. */
+uint64_t checkpoint_bytes(const CheckpointSection *sections, size_t count);
+
 typedef struct Checkpoint {
     CheckpointState state;
     CheckpointSection *sections;

@@ -82,6 +82,10 @@ TMB_MUST_USE tmb_status session_save(Session *session);
 /* Puts back the newest whole checkpoint, or leaves the fresh state when there is none. */
 TMB_MUST_USE tmb_status session_restore(Session *session);
 
+/* TMB_IO when the disk has no room for what the rest of the run will write; the step it begins after
+ * is known. */
+TMB_MUST_USE tmb_status session_check_disk(const Session *session);
+
 /* recover.c: the device side, made and made again. */
 
 /* The engine, the values of the beginning and, where the run is frozen, the state it had. */

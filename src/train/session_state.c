@@ -302,3 +302,45 @@ tmb_status session_restore(Session *session)
         TRY(metrics_cut(run->metrics_path, session->state.metrics_bytes));
     return checkpoint_prune(run->checkpoint_folder, 2, session->state.step);
 }
+
+/* ---- room on the disk --------------------------------------------------- */
+
+static uint64_t files_in(const char *folder)
+{
+    char **names;
+    size_t count;
+    if (!os_is_directory(folder) || os_list(folder, &names, &count) != TMB_OK)
+        return 0;
+    os_list_free(&names, count);
+    return count;
+}
+
+/* How many more files there will be at once: at most `most`, with a new one beside the kept ones
+ * until it is complete. */
+static uint64_t more_files(uint64_t present, uint64_t saves, uint64_t most)
+{
+    uint64_t files = present + saves < most ? present + saves : most;
+    return files > present ? files - present : 0;
+}
+
+tmb_status session_check_disk(const Session *session)
+{
+    enum { REST = 64 * 1024 };       /* config.json, metrics.jsonl, the adapter's own header */
+    const Run *run = session->run;
+    const Snapshot *snapshot = &session->snapshot;
+    uint64_t steps = run->config.steps - session->state.step, every = run->config.checkpoint_every;
+    uint64_t saves = every ? (steps + every - 1) / every : steps;
+    uint64_t checkpoint = checkpoint_bytes(snapshot->sections, snapshot->count);
+    if (!steps || session->state.stopped)
+        return TMB_OK;
+    uint64_t needed = more_files(files_in(run->checkpoint_folder), saves, 3) * checkpoint +
+                      more_files(files_in(run->adapter_path), saves, 2) * (checkpoint / 3) + REST;
+    uint64_t available = os_free_disk(run->path);
+    if (available >= needed)
+        return TMB_OK;
+    return fail(TMB_IO, "%s: its disk has %.1f MB left, and the run will need %.1f MB (checkpoints of "
+                "%.1f MB); make room%s", run->path, (double)available * 1e-6, (double)needed * 1e-6,
+                (double)checkpoint * 1e-6,
+                session->state.step ? " and go on with --resume"
+                                    : ", name another place with -o, or lower --rank");
+}

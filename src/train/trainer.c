@@ -114,13 +114,19 @@ static tmb_status set_up(Session *session, double started)
     session->recompute = session->run->frozen ? (int)config->recompute_level : -1;
     session->recompute_layers = (uint32_t)config->recompute_layers;
     session_snapshot_init(session);
+    bool fresh = !session->run->frozen;
+    if (fresh) {        /* before anything is measured; time may allow less */
+        settings_steps(session->params, session->examples->train_count, 0, &session->run->config);
+        TRY(session_check_disk(session));
+    }
     tmb_status status = begin(session, started);
     while (session_survives(session, status)) {
         status = session_reopen(session, status);
         if (!status)
             status = begin(session, started);
     }
-    return status;
+    TRY(status);
+    return fresh ? TMB_OK : session_check_disk(session);     /* restored: the steps left are known */
 }
 
 static void finish(Session *session)

@@ -62,6 +62,7 @@ static void folders_and_names(Test *test)
     os_list_free(&names, count);
     CHECK_STATUS(test, TMB_IO, os_make_directories(in_folder("a/A.txt/no")));
     CHECK(test, os_file_bytes(in_folder("a/ü.txt")) == 1 && os_exists(in_folder("a/A.txt")));
+    CHECK(test, os_free_disk(folder) > 0 && os_free_disk(in_folder("missing")) == UINT64_MAX);
     CHECK(test, os_file_bytes(in_folder("missing")) == 0 && !os_exists(in_folder("missing")));
     CHECK_OK(test, os_rename(in_folder("a/ü.txt"), "Grüße & Mails (test_files)/moved"));
     CHECK(test, os_exists(in_folder("moved")));

@@ -5,7 +5,7 @@
 timbre=$1
 model=$2
 work=$(mktemp -d) || exit 1
-trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'umount "$work/small" 2>/dev/null; chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 cd "$work" || exit 1
 
@@ -160,6 +160,21 @@ try 4 vulkan generate whole.gguf hello
 try 4 vulkan train whole.gguf good.jsonl -o run
 unset VK_ICD_FILENAMES VK_DRIVER_FILES
 # ---- a folder that cannot be written: 1 ----
+mkdir small
+if mount -t tmpfs -o size=1m none small 2> /dev/null; then
+    try 1 'has 1.0 MB left, and the run will need 1.4 MB' train whole.gguf good.jsonl -o small/run --steps 9
+    try 1 'will need' train whole.gguf good.jsonl -o small/run --epochs 9
+    if "$timbre" train whole.gguf good.jsonl -o small/run --steps 9 --rank 4 --quiet > /dev/null; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo 'failed: a run that fits a small disk'
+    fi
+    umount small
+else
+    skipped=$((skipped + 1))
+    echo 'skipped: a nearly full disk (no right to mount one)'
+fi
 if [ "$(id -u)" = 0 ]; then
     skipped=$((skipped + 1))
     echo 'skipped: read-only folder (running as root)'

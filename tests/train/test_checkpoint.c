@@ -55,6 +55,9 @@ static void round_trip(Test *test)
 {
     CHECK(test, latest_step(test, false) == 0);
     REQUIRE_OK(test, write_step(3, NULL));
+    char *path = checkpoint_path(folder, 3);
+    CHECK(test, os_file_bytes(path) == checkpoint_bytes(sections, 3));
+    free(path);
     Checkpoint *checkpoint = NULL;
     char *notes = NULL;
     REQUIRE_OK(test, checkpoint_latest(folder, &checkpoint, &notes));
