@@ -29,6 +29,11 @@ TMB_MUST_USE tmb_status tmb_data_check(tmb_model *model, const char *path,
 TMB_MUST_USE tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit,
                                       int colour, char **text);
 
+/* The same as JSON, one example a line: {"file", "line", "weight", "supervised": how many,
+ * "tokens": [{"id", "text", "supervised": true or false}, …]}. Where a character is made of several
+ * tokens, the last one has its text: joined, the texts are the example. */
+TMB_MUST_USE tmb_status tmb_data_show_json(tmb_model *model, const char *path, size_t limit, char **text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -28,7 +28,7 @@ tmb_status tmb_data_check(tmb_model *model, const char *path, uint32_t row_token
     return status;
 }
 
-tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit, int colour, char **text)
+static tmb_status show(tmb_model *model, const char *path, size_t limit, DataStyle style, char **text)
 {
     const ChatTemplate *chat;
     Dataset dataset = {0};
@@ -37,7 +37,7 @@ tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit, int c
     TRY(api_chat(model, &chat));
     tmb_status status = dataset_read(&dataset, &path, 1);
     if (status == TMB_OK)
-        status = dataset_show(&dataset, model->tokenizer, chat, limit, colour != 0, &out);
+        status = dataset_show(&dataset, model->tokenizer, chat, limit, style, &out);
     dataset_finish(&dataset);
     if (status == TMB_OK) {
         text_append(&out, "", 0);
@@ -46,4 +46,14 @@ tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit, int c
         text_finish(&out);
     }
     return status;
+}
+
+tmb_status tmb_data_show(tmb_model *model, const char *path, size_t limit, int colour, char **text)
+{
+    return show(model, path, limit, colour ? DATA_COLOURED : DATA_BRACKETED, text);
+}
+
+tmb_status tmb_data_show_json(tmb_model *model, const char *path, size_t limit, char **text)
+{
+    return show(model, path, limit, DATA_JSON, text);
 }

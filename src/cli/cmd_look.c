@@ -96,6 +96,16 @@ static tmb_status print_pieces(const CliArgs *args, tmb_model *model, const uint
     return TMB_OK;
 }
 
+static void print_ids_json(const uint32_t *ids, size_t count)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "tokens", (double)count);
+    cJSON *list = cJSON_AddArrayToObject(object, "ids");
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(ids[i]));
+    cli_print_json_line(object);
+}
+
 tmb_status cmd_tokenize(const CliArgs *args)
 {
     tmb_model *model = NULL;
@@ -106,7 +116,10 @@ tmb_status cmd_tokenize(const CliArgs *args)
     TRY_OR(done, status, cli_open(args, &model, NULL));
     TRY_OR(done, status, os_read_file(args->positional[1], &data, &bytes));
     TRY_OR(done, status, tmb_model_tokenize(model, data, bytes, args->special, &ids, &count));
-    status = print_pieces(args, model, ids, count);
+    if (args->json)
+        print_ids_json(ids, count);
+    else
+        status = print_pieces(args, model, ids, count);
 done:
     free(ids);
     free(data);
@@ -159,8 +172,10 @@ tmb_status cmd_data(const CliArgs *args)
     tmb_status status = TMB_OK;
     TRY_OR(done, status, tmb_model_open(args->positional[1], &model));
     if (show) {
-        TRY_OR(done, status, tmb_data_show(model, args->positional[2], (size_t)args->limit,
-                                           os_is_terminal(stdout), &text));
+        const char *file = args->positional[2];
+        size_t limit = (size_t)args->limit;
+        TRY_OR(done, status, args->json ? tmb_data_show_json(model, file, limit, &text)
+                                        : tmb_data_show(model, file, limit, os_is_terminal(stdout), &text));
         fputs(text, stdout);
     } else {
         status = data_check(args, model, args->positional[2]);

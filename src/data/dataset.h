@@ -62,10 +62,12 @@ TMB_MUST_USE tmb_status dataset_check(const Dataset *dataset, const Tokenizer *t
                                       const ChatTemplate *chat, uint32_t row_tokens,
                                       DataReport *out);
 
-/* Appends up to `limit` examples (0: all) as the model sees them, the supervised spans in
- * colour, or between [[ and ]]. Control characters are shown as '?'. */
+/* How supervised spans are told: in colour, between [[ and ]], or token by token (timbre/data.h). */
+typedef enum DataStyle { DATA_COLOURED, DATA_BRACKETED, DATA_JSON } DataStyle;
+/* Appends up to `limit` examples (0: all) as the model sees them. But in JSON, control characters
+ * are shown as '?'. */
 TMB_MUST_USE tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
-                                     const ChatTemplate *chat, size_t limit, bool colour,
+                                     const ChatTemplate *chat, size_t limit, DataStyle style,
                                      Text *out);
 
 /* ---- plain text --------------------------------------------------------- */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "base/log.h"
 #include "data/bytemap.h"
 #include "data/dataset.h"
@@ -46,20 +48,56 @@ static uint64_t count_supervised(const Tokens *tokens)
     return count;
 }
 
+static void show_text(const Example *example, const Tokenizer *tokenizer, const Tokens *tokens,
+                      bool colour, Text *out)
+{
+    text_print(out, "%s%s: line %zu: %zu token%s, %" PRIu64 " supervised\n", out->bytes ? "\n" : "",
+               example->file, example->line, tokens->count, plural(tokens->count),
+               count_supervised(tokens));
+    show_tokens(tokenizer, tokens, colour, out);
+    if (out->data[out->bytes - 1] != '\n')
+        text_append(out, "\n", 1);
+}
+
+static void show_json(const Example *example, const Tokenizer *tokenizer, const Tokens *tokens,
+                      Text *out)
+{
+    TokenStream stream = {0};
+    Text piece = {0};
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "file", example->file);
+    cJSON_AddNumberToObject(object, "line", (double)example->line);
+    cJSON_AddNumberToObject(object, "weight", example->weight);
+    cJSON_AddNumberToObject(object, "supervised", (double)count_supervised(tokens));
+    cJSON *list = cJSON_AddArrayToObject(object, "tokens");
+    for (size_t i = 0; i < tokens->count; i++) {
+        cJSON *token = cJSON_CreateObject();
+        text_clear(&piece);
+        token_stream_push(&stream, tokenizer, tokens->ids[i], true, &piece);
+        cJSON_AddNumberToObject(token, "id", tokens->ids[i]);
+        cJSON_AddStringToObject(token, "text", piece.bytes ? piece.data : "");
+        cJSON_AddBoolToObject(token, "supervised", tokens->supervised[i]);
+        cJSON_AddItemToArray(list, token);
+    }
+    char *line = cJSON_PrintUnformatted(object);
+    text_print(out, "%s\n", line ? line : "{}");
+    cJSON_free(line);
+    cJSON_Delete(object);
+    token_stream_finish(&stream, &piece);
+    text_finish(&piece);
+}
+
 tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
-                        const ChatTemplate *chat, size_t limit, bool colour, Text *out)
+                        const ChatTemplate *chat, size_t limit, DataStyle style, Text *out)
 {
     for (size_t i = 0; i < dataset->count && (!limit || i < limit); i++) {
         const Example *example = &dataset->examples[i];
         Tokens tokens = {0};
         tmb_status status = example_encode(example, tokenizer, chat, false, &tokens);
-        if (status == TMB_OK) {
-            text_print(out, "%s%s: line %zu: %zu token%s, %" PRIu64 " supervised\n", i ? "\n" : "",
-                       example->file, example->line, tokens.count, plural(tokens.count), count_supervised(&tokens));
-            show_tokens(tokenizer, &tokens, colour, out);
-            if (out->data[out->bytes - 1] != '\n')
-                text_append(out, "\n", 1);
-        }
+        if (status == TMB_OK && style == DATA_JSON)
+            show_json(example, tokenizer, &tokens, out);
+        else if (status == TMB_OK)
+            show_text(example, tokenizer, &tokens, style == DATA_COLOURED, out);
         tokens_finish(&tokens);
         if (status != TMB_OK)
             return fail_in(status, "%s: line %zu: ", example->file, example->line);

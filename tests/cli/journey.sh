@@ -30,6 +30,8 @@ options='--steps 8 --step-examples 3 --row-tokens 256 --rank 4 --seed 5 --checkp
 
 check 'data check' "$timbre" data check "$model" letters.jsonl
 check 'data show marks the reply' sh -c "'$timbre' data show '$model' letters.jsonl --limit 1 | grep -q '\[\[Auf die Alm'"
+check 'data show --json' sh -c "'$timbre' data show '$model' letters.jsonl --json --limit 2 | grep -c '^{.*\"line\":[12],.*\"supervised\":true.*}$' | grep -q '^2$'"
+check 'tokenize --json' sh -c "printf abc | '$timbre' tokenize '$model' - --json | grep -q '^{\"tokens\":3,\"ids\":\[[0-9,]*\]}$'"
 # the same model, but it says that it knows 24 tokens only
 at=$(LC_ALL=C grep -obUa llama.context_length "$model" | cut -d : -f 1)
 { head -c $((at + 24)) "$model"; printf '\030\000\000\000'; tail -c +$((at + 29)) "$model"; } > short.gguf

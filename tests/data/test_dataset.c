@@ -237,14 +237,22 @@ static void test_show_and_check(Test *test, const Setting *setting)
             "{\"prompt\": \"c\", \"completion\": \"0123456789012345678901234567890123456789\"}\n",
             &dataset)))
         return;
-    CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 1, false, &text));
+    CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 1, DATA_BRACKETED, &text));
     const char *line = text.data ? strchr(text.data, '\n') : NULL;
     CHECK(test, strstr(text.data, "data.jsonl: line 1: 33 tokens, 8 supervised\n") != NULL);
     CHECK_STRING(test, "\n<|im_start|>user\na?[2J<|im_end|>\n<|im_start|>assistant\n"
                        "[[Gr\xc3\xbc\xc3\x9f" "e<|im_end|>]]\n", line);
     text_clear(&text);
-    CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 0, true, &text));
+    CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 0, DATA_COLOURED, &text));
     CHECK(test, strstr(text.data, "\x1b[32m <|im_end|>\x1b[0m") && !strstr(text.data, "[["));
+    text_clear(&text);
+    CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 0, DATA_JSON, &text));
+    CHECK(test, strstr(text.data, "data.jsonl\",\"line\":1,\"weight\":1,\"supervised\":8,\"tokens\":[{\"id\":"));
+    CHECK(test, strstr(text.data, "\"text\":\"\\u001b\",\"supervised\":false}"));
+    CHECK(test, strstr(text.data, "\"text\":\"\",\"supervised\":true},{") &&         /* half an umlaut */
+                strstr(text.data, "\"text\":\"\xc3\xbc\",\"supervised\":true},{"));
+    CHECK(test, strstr(text.data, "\"text\":\"<|im_end|>\",\"supervised\":true}") &&
+                strstr(text.data, "}]}\n{\"file\":"));
     log_lines = 0;
     CHECK_OK(test, dataset_check(&dataset, setting->tokenizer, setting->chat, 32, &report));
     CHECK(test, report.examples == 4 && report.duplicates == 1 && report.empty_replies == 2);

@@ -272,7 +272,8 @@ static void encode_examples(Test *test, const Dataset *dataset)
         CHECK_OK(test, tokenizer_load(gguf, &tokenizer)) &&
         CHECK_OK(test, chat_template_load(gguf, tokenizer, &chat)) &&
         dataset_check(dataset, tokenizer, chat, 64, &report) == TMB_OK &&
-        CHECK_OK(test, dataset_show(dataset, tokenizer, chat, 0, true, &shown)))
+        CHECK_OK(test, dataset_show(dataset, tokenizer, chat, 0, DATA_COLOURED, &shown)) &&
+        CHECK_OK(test, dataset_show(dataset, tokenizer, chat, 0, DATA_JSON, &shown)))
         CHECK(test, report.examples == dataset->count && report.supervised > 0);
     text_finish(&shown);
     chat_template_destroy(&chat);
