@@ -31,6 +31,10 @@ typedef struct tmb_eval_result {
     double mean_margin;       /* per token log-likelihood, chosen minus rejected */
     uint64_t chosen_wins;
     double seconds;
+    const char *read_as;      /* "text", "chat" or "pairs" (at least one line is a pair) */
+    uint64_t examples;        /* chat and pairs: how many were scored */
+    uint32_t window;          /* text: tokens per window … */
+    int by_line, bos;         /* … encoded line by line; BOS at the very start */
 } tmb_eval_result;
 
 TMB_MUST_USE tmb_status tmb_evaluate(tmb_device *device, tmb_model *model,

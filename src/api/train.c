@@ -181,6 +181,11 @@ tmb_status tmb_evaluate(tmb_device *device, tmb_model *model, const tmb_eval_par
             .mean_margin = inner.mean_margin,
             .chosen_wins = inner.chosen_wins,
             .seconds = inner.seconds,
+            .read_as = inner.text ? "text" : inner.pairs ? "pairs" : "chat",
+            .examples = inner.examples,
+            .window = inner.window,
+            .by_line = inner.by_line,
+            .bos = inner.bos,
         };
     return status;
 }

@@ -9,6 +9,34 @@
 #include "base/status.h"
 #include "cli/commands.h"
 
+/* How the file was understood. */
+static cJSON *reading_json(const tmb_eval_result *result)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "as", result->read_as);
+    if (strcmp(result->read_as, "text")) {
+        cJSON_AddNumberToObject(object, "examples", (double)result->examples);
+        return object;
+    }
+    cJSON_AddNumberToObject(object, "window", result->window);
+    cJSON_AddBoolToObject(object, "by_line", result->by_line);
+    cJSON_AddStringToObject(object, "bos", result->bos ? "once" : "none");
+    return object;
+}
+
+static void print_reading(const char *file, const tmb_eval_result *result)
+{
+    file = strcmp(file, "-") ? file : "standard input";
+    if (!strcmp(result->read_as, "text"))
+        printf("%s: plain text, encoded %s, windows of %u tokens, %s\n", file,
+               result->by_line ? "line by line" : "as a whole", result->window,
+               result->bos ? "BOS at the very start" : "no BOS");
+    else
+        printf("%s: %s, %llu example%s, scored on the %s\n", file,
+               result->pairs ? "pairs" : "chat data", (unsigned long long)result->examples,
+               plural(result->examples), result->pairs ? "chosen replies" : "replies");
+}
+
 static void print_eval(const CliArgs *args, const tmb_eval_result *result)
 {
     if (args->json) {
@@ -21,10 +49,12 @@ static void print_eval(const CliArgs *args, const tmb_eval_result *result)
             cJSON_AddNumberToObject(object, "mean_margin", result->mean_margin);
             cJSON_AddNumberToObject(object, "chosen_wins", (double)result->chosen_wins);
         }
+        cJSON_AddItemToObject(object, "read", reading_json(result));
         cJSON_AddNumberToObject(object, "seconds", result->seconds);
         cli_print_json(object);
         return;
     }
+    print_reading(args->positional[1], result);
     printf("%llu token%s, mean NLL %.6f, perplexity %.4f\n", (unsigned long long)result->tokens,
            plural(result->tokens), result->mean_nll, result->perplexity);
     if (result->pairs)

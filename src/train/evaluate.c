@@ -122,6 +122,10 @@ static tmb_status evaluate_text(const TrainBase *base, const EvaluateParams *par
     if (window > model_config(base->model)->context)
         return fail(TMB_USAGE, "--window %u is more than the %u tokens this model knows", window,
                     model_config(base->model)->context);
+    out->text = true;
+    out->window = window;
+    out->by_line = params->by_line;
+    out->bos = bos;
     tmb_status status = text_encode_file(base->tokenizer, params->file, params->by_line, bos,
                                          &text);
     if (!status)
@@ -182,6 +186,7 @@ static tmb_status add_up(const EvaluateParams *params, const Dataset *dataset,
         if (!taken[i])
             continue;
         const Score *good = &scores[at++];
+        out->examples++;
         chosen.nll += good->nll;
         chosen.tokens += good->tokens;
         if (!dataset->examples[i].rejected)
@@ -255,6 +260,11 @@ tmb_status evaluate_file(const TrainBase *base, const EvaluateParams *params,
     size_t bytes = strlen(params->file);
     bool jsonl = bytes > 6 && !strcmp(params->file + bytes - 6, ".jsonl");
     *out = (EvaluateResult){0};
+    if (jsonl && (params->window || params->by_line || params->bos))
+        log_warning("--window, --by-line and --bos have no effect: %s is not plain text", params->file);
+    if (!jsonl && (params->limit || params->system))
+        log_warning("--limit and --system have no effect: %s is read as plain text, as its name does not "
+                    "end in .jsonl", params->file);
     TRY(jsonl ? evaluate_jsonl(base, params, out) : evaluate_text(base, params, out));
     out->seconds = os_seconds() - started;
     return TMB_OK;

@@ -26,6 +26,10 @@ typedef struct EvaluateResult {
     double mean_margin;       /* mean over pairs of log-likelihood per token, chosen - rejected */
     uint64_t chosen_wins;
     double seconds;
+    bool text;                /* read as plain text: */
+    uint32_t window;          /* … with so many tokens a window */
+    bool by_line, bos;        /* … line by line; with BOS at the very start */
+    uint64_t examples;        /* of JSONL: how many were scored, pairs among them */
 } EvaluateResult;
 
 TMB_MUST_USE tmb_status evaluate_file(const TrainBase *base, const EvaluateParams *params,

@@ -76,6 +76,11 @@ check 'training lowers the held-out loss' sh -c '
 check 'eval of pairs' sh -c "'$timbre' eval '$model' pairs.jsonl --adapter whole --json | grep -q chosen_wins"
 check 'eval of text' sh -c "cp letters.jsonl text.txt; '$timbre' eval '$model' text.txt --window 64 --by-line --json | grep -q perplexity"
 
+check 'eval says how it read text' sh -c "'$timbre' eval '$model' text.txt --window 64 --by-line |
+    grep 'text.txt: plain text, encoded line by line, windows of 64 tokens, no BOS'"
+check 'eval says how it read pairs' sh -c "'$timbre' eval '$model' pairs.jsonl | grep 'pairs.jsonl: pairs, 1 example, scored on the chosen replies'"
+check 'eval --json says it too' sh -c "'$timbre' eval '$model' held.jsonl --json | tr -d '[:space:]' | grep '\"read\":{\"as\":\"chat\",\"examples\":3}'"
+check 'eval warns of options without effect' sh -c "'$timbre' eval '$model' held.jsonl --window 64 2>&1 | grep '^warning: --window'"
 "$timbre" generate "$model" 'Wohin im März?' --adapter whole --max-tokens 12 --json > run.json 2> /dev/null
 check 'generate' grep -q '"reply"' run.json
 for format in peft gguf-lora; do
