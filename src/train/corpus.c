@@ -293,6 +293,9 @@ tmb_status train_run(const TrainBase *base, const TrainParams *params, TrainResu
     tmb_status status = prepare(base, params, run);
     if (!status)
         status = corpus_read(base, run, &corpus);
+    if (!status && run->frozen)
+        status = settings_length_unchanged(params, &run->config, corpus.examples.train_count,
+                                           run->path);
     if (!status)
         warn_of_examples(&corpus, run->config.row_tokens);
     if (!status)

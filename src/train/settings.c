@@ -44,6 +44,22 @@ tmb_status settings_check(const TrainParams *params)
     return TMB_OK;
 }
 
+/* kept NULL: the run began without the option. */
+static tmb_status changed(const char *path, const char *option, const char *kept, const char *given)
+{
+    return fail(TMB_USAGE, "%s began with%s %s%s%s, not %s, and a run that goes on keeps its options; "
+                "leave it out, or start a new run", path, kept ? "" : "out", option, kept ? " " : "",
+                kept ? kept : "", given);
+}
+
+static tmb_status changed_number(const char *path, const char *option, double kept, double given)
+{
+    char kept_text[32], given_text[32];      /* negative: none, which is said as 0 */
+    snprintf(kept_text, sizeof kept_text, "%.10g", kept < 0 ? 0 : kept);
+    snprintf(given_text, sizeof given_text, "%.10g", given < 0 ? 0 : given);
+    return changed(path, option, kept == 0 ? NULL : kept_text, given_text);
+}
+
 tmb_status settings_unchanged(const TrainParams *params, const RunConfig *config,
                               const char *path)
 {
@@ -70,21 +86,41 @@ tmb_status settings_unchanged(const TrainParams *params, const RunConfig *config
     };
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         if (numbers[i].given != 0 && numbers[i].given != numbers[i].kept)
-            return fail(TMB_USAGE, "%s began with %s %g, not %g, and a run that goes on keeps its "
-                        "options; leave it out, or start a new run", path, numbers[i].option,
-                        numbers[i].kept, numbers[i].given);
+            return changed_number(path, numbers[i].option, numbers[i].kept, numbers[i].given);
     if (params->schedule && strcmp(params->schedule, config->schedule))
-        return fail(TMB_USAGE, "%s began with --schedule %s, not %s, and a run that goes on keeps "
-                    "its options; leave it out, or start a new run", path, config->schedule,
-                    params->schedule);
+        return changed(path, "--schedule", config->schedule, params->schedule);
+    if (params->targets && !begun && strcmp(params->targets, config->targets))
+        return changed(path, "--targets", config->targets, params->targets);
     if (params->data_count && params->data_count != config->data.count)
-        return fail(TMB_USAGE, "%s learns from %zu files, not %zu; leave them out, or start a new "
-                    "run", path, config->data.count, params->data_count);
+        return fail(TMB_USAGE, "%s learns from %zu file%s, not %zu; leave them out, or start a new "
+                    "run", path, config->data.count, plural(config->data.count), params->data_count);
     double share = settings_share(params->validation), kept = settings_share(config->validation);
     if (params->validation && (share != kept || (!share && !*config->validation)))
         return fail(TMB_USAGE, "%s began with %s%s, not --val %s; leave it out, or start a new "
                     "run", path, *config->validation ? "--val " : "no --val", config->validation,
                     params->validation);
+    return TMB_OK;
+}
+
+tmb_status settings_length_unchanged(const TrainParams *params, const RunConfig *config,
+                                     uint64_t examples, const char *path)
+{
+    static const char rest[] = "a run that goes on keeps its options; leave it out, or start a new run";
+    RunConfig would = {.step_examples = config->step_examples};
+    settings_steps(params, examples, 0, &would);
+    if (params->epochs > 0 && !params->steps && !(config->max_seconds > 0) &&
+        would.steps != config->steps)
+        return fail(TMB_USAGE, "%s began with %llu step%s, --epochs %g would be %llu, and %s", path,
+                    (unsigned long long)config->steps, plural(config->steps), params->epochs,
+                    (unsigned long long)would.steps, rest);
+    TrainParams same = *params;
+    same.steps = config->steps;
+    settings_steps(&same, examples, 0, &would);
+    if (params->warmup != 0 && would.warmup_steps != config->warmup_steps)
+        return fail(TMB_USAGE, "%s began with %llu step%s of warm-up, --warmup %g would be %llu, and %s",
+                    path, (unsigned long long)config->warmup_steps, plural(config->warmup_steps),
+                    params->warmup < 0 ? 0 : params->warmup, (unsigned long long)would.warmup_steps,
+                    rest);
     return TMB_OK;
 }
 

@@ -18,10 +18,12 @@ TMB_MUST_USE tmb_status settings_fill(const TrainBase *base, const TrainParams *
  * no effect beside others. */
 void settings_warn(const TrainParams *params);
 /* A run that goes on keeps the options it began with: TMB_USAGE naming the first one that was
- * given again with another value. Epochs are not compared, steps only where time did not
- * set them. */
+ * given again with another value, steps only where time did not set them. */
 TMB_MUST_USE tmb_status settings_unchanged(const TrainParams *params, const RunConfig *config,
                                            const char *path);
+/* The same for epochs and warm-up, which the number of training examples turns into steps. */
+TMB_MUST_USE tmb_status settings_length_unchanged(const TrainParams *params, const RunConfig *config,
+                                                  uint64_t examples, const char *path);
 /* Steps, warm-up and evaluation interval for `examples` training examples. most: no more
  * steps than this, 0: no limit. */
 void settings_steps(const TrainParams *params, uint64_t examples, uint64_t most,

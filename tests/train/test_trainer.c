@@ -232,8 +232,30 @@ static void other_options_are_refused(Test *test, const Setup *setup)
     params.data = data;
     params.data_count = 2;
     CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
-    CHECK_SAYS(test, "1 files, not 2");
-}
+    CHECK_SAYS(test, "1 file, not 2");
+    params = good;
+    params.targets = "q";
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began with --targets all, not q");
+    params = good;
+    params.checkpoint_every = 5;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began without --checkpoint-every, not 5");
+    params = good;
+    params.max_grad_norm = -1;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began with --clip 1, not 0");
+    params = good;
+    params.warmup = -1;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began with 1 step of warm-up, --warmup 0 would be 0");
+    params = good;
+    params.steps = 0;
+    params.epochs = 5;
+    CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
+    CHECK_SAYS(test, "began with 2 steps, --epochs 5 would be 15");
+    params.epochs = 2.0 / 3;
+    CHECK_OK(test, train_run(&setup->base, &params, &result));}
 
 /* Letters whose reply begins beyond the row have no loss: a step of such letters alone would
  * divide nothing by nothing. */
