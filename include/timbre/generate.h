@@ -43,13 +43,14 @@ typedef struct tmb_sampling {
     double top_p;             /* 0 or 1: all */
     uint64_t seed;
     uint32_t max_tokens;      /* 0: 256 */
-    /* Called with each piece of reply `index` as it comes (complete UTF-8); may be NULL. */
+    /* Called with each piece of reply `index` as it comes, the model's own bytes, characters whole;
+     * may be NULL. */
     void (*on_text)(void *user, size_t index, const char *text, size_t bytes);
     void *user;
 } tmb_sampling;
 
 typedef struct tmb_reply {
-    char *text;               /* UTF-8, NUL-terminated */
+    char *text;               /* UTF-8 (bytes that are none: U+FFFD), NUL-terminated */
     uint32_t *ids;            /* generated ids, the end token included when it came */
     size_t tokens, prompt_tokens;
     int ended;                /* non-zero: the model ended by itself */

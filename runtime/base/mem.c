@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 16 };
 
 struct ArenaBlock {
@@ -144,6 +146,39 @@ void text_print(Text *text, const char *format, ...)
     }
     va_end(again);
     va_end(arguments);
+}
+
+
+static bool is_control(const unsigned char *s, size_t length)
+{
+    return (s[0] < 0x20 && s[0] != '\n' && s[0] != '\t') || s[0] == 0x7f ||
+           (length == 2 && s[0] == 0xc2 && s[1] < 0xa0);      /* U+0080 to U+009F */
+}
+
+static void append_cleaned(Text *text, const char *data, size_t bytes, bool controls)
+{
+    for (size_t at = 0; at < bytes;) {
+        const unsigned char *s = (const unsigned char *)data + at;
+        size_t length = utf8_character(data + at, bytes - at);
+        char picture[3] = {'\xe2', '\x90', (char)(s[0] == 0x7f ? 0xa1 : 0x80 + s[0])};   /* U+2400… */
+        if (!length || (length == 2 && !controls && is_control(s, length)))
+            text_append(text, "\xef\xbf\xbd", 3);
+        else if (!controls && is_control(s, length))
+            text_append(text, picture, 3);
+        else
+            text_append(text, data + at, length);
+        at += length ? length : 1;
+    }
+}
+
+void text_append_valid(Text *text, const char *data, size_t bytes)
+{
+    append_cleaned(text, data, bytes, true);
+}
+
+void text_append_visible(Text *text, const char *data, size_t bytes)
+{
+    append_cleaned(text, data, bytes, false);
 }
 
 void text_clear(Text *text)

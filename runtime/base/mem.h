@@ -42,6 +42,11 @@ typedef struct Text {
 
 void text_append(Text *text, const char *data, size_t bytes);
 void text_print(Text *text, const char *format, ...);
+/* Appends text as UTF-8: what is none becomes U+FFFD. */
+void text_append_valid(Text *text, const char *data, size_t bytes);
+/* Appends what others wrote for a terminal to show: nothing in it may steer the terminal. Control
+ * characters but line end and tab, and bytes that are no UTF-8, become signs ("\x1b": U+241B). */
+void text_append_visible(Text *text, const char *data, size_t bytes);
 void text_clear(Text *text);    /* keeps the memory */
 void text_finish(Text *text);   /* releases it; the Text may be used again */
 

@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "base/utf8.h"
 #include "export/export.h"
 #include "infer/generator.h"
 
@@ -168,9 +168,12 @@ static void take_replies(Relay *relay, const Tokens *prompts, GenerateRequest *r
         size_t before = relay->texts[i].bytes;
         token_stream_finish(&relay->streams[i], &relay->texts[i]);
         relay_text(relay, i, before);
-        text_append(&relay->texts[i], "", 0);
+        Text text = {0};      /* a reply may be cut, or go wrong, inside a character */
+        text_append(&text, "", 0);
+        text_append_valid(&text, relay->texts[i].data, relay->texts[i].bytes);
+        text_finish(&relay->texts[i]);
         replies[i] = (tmb_reply){
-            .text = relay->texts[i].data,
+            .text = text.data,
             .ids = requests[i].ids,
             .tokens = requests[i].count,
             .prompt_tokens = prompts[i].count,

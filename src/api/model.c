@@ -156,10 +156,14 @@ tmb_status tmb_model_inspect(tmb_model *model, int json, char **text)
     tmb_model_info info;
     Text out = {0};
     TRY(tmb_model_describe(model, &info));
-    if (json)
+    if (json) {
         print_model_json(&info, model_gguf(model->model), &out);
-    else
-        print_model(&info, model_gguf(model->model), &out);
+    } else {
+        Text raw = {0};
+        print_model(&info, model_gguf(model->model), &raw);
+        text_append_visible(&out, raw.data, raw.bytes);     /* names are the file's */
+        text_finish(&raw);
+    }
     *text = out.data;
     return TMB_OK;
 }

@@ -33,10 +33,12 @@ bool samples_are_cheap(const Tokens *held, uint32_t held_count, const TrainResul
 static void add_text(cJSON *object, const char *name, const Tokenizer *tokenizer,
                      const uint32_t *ids, size_t count)
 {
-    Text text = {0};
-    tokenizer_decode(tokenizer, ids, count, false, &text);
+    Text bytes = {0}, text = {0};
+    tokenizer_decode(tokenizer, ids, count, false, &bytes);
     text_append(&text, "", 0);
+    text_append_valid(&text, bytes.data, bytes.bytes);
     cJSON_AddStringToObject(object, name, text.data);
+    text_finish(&bytes);
     text_finish(&text);
 }
 

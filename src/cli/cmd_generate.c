@@ -61,13 +61,21 @@ static tmb_status read_letter(const CliArgs *args, char **out)
 }
 
 /* Bytes of text that end before an incomplete UTF-8 character are the library's care;
- * here the pieces only go out at once, so that the reply is seen as it comes. */
+ * here the pieces only go out at once, so that the reply is seen as it comes. user: a bool, whether
+ * they go to a terminal, which a model must not steer; elsewhere all bytes are kept. */
 static void print_piece(void *user, size_t index, const char *text, size_t bytes)
 {
-    (void)user;
     (void)index;
+    const bool *terminal = user;
+    Text shown = {0};
+    if (*terminal) {
+        text_append_visible(&shown, text, bytes);
+        text = shown.data;
+        bytes = shown.bytes;
+    }
     fwrite(text, 1, bytes, stdout);
     fflush(stdout);
+    text_finish(&shown);
 }
 
 static void print_reply_json(const tmb_reply *reply)
@@ -207,7 +215,9 @@ tmb_status cmd_generate(const CliArgs *args)
     tmb_message messages[2] = {{"system", args->system}, {"user", letter}};
     tmb_conversation conversation = {args->system ? messages : messages + 1, args->system ? 2 : 1};
     tmb_sampling sampling = sampling_of(args);
+    bool terminal = os_is_terminal(stdout);
     sampling.on_text = args->json ? NULL : print_piece;
+    sampling.user = &terminal;
     double start = os_seconds();
     TRY_OR(done, status, tmb_generate(generator, &conversation, 1, &sampling, &reply));
     cli_print_profile(args, device, os_seconds() - start);
@@ -246,21 +256,29 @@ static void talk_finish(Talk *talk)
     free(talk->messages);
 }
 
-/* user: a Text that keeps what was shown */
+typedef struct Turn {
+    bool terminal;       /* of standard output */
+    bool silent;         /* --json: the whole reply follows */
+    Text said;
+} Turn;
+
+/* user: a Turn, which keeps what was said so far */
 static void print_and_keep(void *user, size_t index, const char *text, size_t bytes)
 {
-    print_piece(NULL, index, text, bytes);
-    text_append(user, text, bytes);
+    Turn *turn = user;
+    if (!turn->silent)
+        print_piece(&turn->terminal, index, text, bytes);
+    text_append_valid(&turn->said, text, bytes);
 }
 
 /* Ctrl-C at a terminal ends the reply, not the conversation. */
 static tmb_status chat_turn(const CliArgs *args, tmb_generator *generator, Talk *talk, bool terminal)
 {
     tmb_reply reply = {0};
-    Text shown = {0};
+    Turn turn = {.terminal = os_is_terminal(stdout), .silent = args->json};
     tmb_sampling sampling = sampling_of(args);
     sampling.on_text = print_and_keep;
-    sampling.user = &shown;
+    sampling.user = &turn;
     tmb_conversation conversation = {talk->messages, talk->count};
     tmb_status status = tmb_generate(generator, &conversation, 1, &sampling, &reply);
     bool stopped = status == TMB_INTERRUPTED && terminal;
@@ -269,10 +287,14 @@ static tmb_status chat_turn(const CliArgs *args, tmb_generator *generator, Talk 
         status = TMB_OK;
     }
     if (status == TMB_OK) {
-        printf(stopped ? " (stopped)\n\n" : "\n\n");
-        talk_add(talk, "assistant", stopped && !shown.bytes ? "" : stopped ? shown.data : reply.text);
+        if (args->json && !stopped)
+            print_reply_json(&reply);
+        else
+            printf(stopped ? " (stopped)\n\n" : "\n\n");
+        fflush(stdout);
+        talk_add(talk, "assistant", stopped && !turn.said.bytes ? "" : stopped ? turn.said.data : reply.text);
     }
-    text_finish(&shown);
+    text_finish(&turn.said);
     tmb_replies_clear(&reply, 1);
     return status;
 }

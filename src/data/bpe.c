@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "data/merge.h"
-#include "data/utf8.h"
 #include "data/vocabulary.h"
 
 uint32_t byte_to_character(unsigned char byte)

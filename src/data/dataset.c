@@ -5,9 +5,9 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/utf8.h"
 #include "data/formats.h"
 #include "data/problems.h"
-#include "data/utf8.h"
 
 /* ---- one line ----------------------------------------------------------- */
 

@@ -65,7 +65,7 @@ TMB_MUST_USE tmb_status dataset_check(const Dataset *dataset, const Tokenizer *t
 /* How supervised spans are told: in colour, between [[ and ]], or token by token (timbre/data.h). */
 typedef enum DataStyle { DATA_COLOURED, DATA_BRACKETED, DATA_JSON } DataStyle;
 /* Appends up to `limit` examples (0: all) as the model sees them. But in JSON, control characters
- * are shown as '?'. */
+ * are shown as text_append_visible does. */
 TMB_MUST_USE tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
                                      const ChatTemplate *chat, size_t limit, DataStyle style,
                                      Text *out);

@@ -1,7 +1,7 @@
 /* Tokens back to text. */
 #include <string.h>
 
-#include "data/utf8.h"
+#include "base/utf8.h"
 #include "data/vocabulary.h"
 
 static void bpe_piece(const VocabularyEntry *entry, Text *out)

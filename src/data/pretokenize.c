@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "base/utf8.h"
 
 /* Unicode's White_Space. PCRE2's own \s would add U+180E, which the tokenizers the
  * models were trained with do not count. */

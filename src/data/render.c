@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "data/chat_style.h"
-#include "data/utf8.h"
 
 static void add(Rendering *out, const char *text, size_t bytes, bool special, bool supervised)
 {

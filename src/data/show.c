@@ -13,16 +13,6 @@
 
 static const char colour_on[] = "\x1b[32m", colour_off[] = "\x1b[0m";
 
-/* Appends text that comes from a file: nothing in it may steer a terminal. */
-static void append_safe(Text *out, const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
-        text_append(out, control ? "?" : text + i, 1);
-    }
-}
-
 static void show_tokens(const Tokenizer *tokenizer, const Tokens *tokens, bool colour, Text *out)
 {
     Text span = {0};
@@ -33,7 +23,7 @@ static void show_tokens(const Tokenizer *tokenizer, const Tokens *tokens, bool c
             tokenizer_piece(tokenizer, tokens->ids[i], true, &span);
         if (supervised)
             text_print(out, "%s", colour ? colour_on : "[[");
-        append_safe(out, span.data, span.bytes);
+        text_append_visible(out, span.data, span.bytes);
         if (supervised)
             text_print(out, "%s", colour ? colour_off : "]]");
     }

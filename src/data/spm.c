@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "data/merge.h"
-#include "data/utf8.h"
 #include "data/vocabulary.h"
 
 static const char space_mark[] = "\xe2\x96\x81";      /* U+2581 stands for a space */

@@ -43,6 +43,28 @@ static void text_grows(Test *test)
     CHECK(test, text.data == NULL && text.bytes == 0);
 }
 
+static void terminals_are_safe(Test *test)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"Gr\xc3\xbc\xc3\x9f" "e\n\t\xf0\x9f\x8f\x94 \xe6\x97\xa5", "Gr\xc3\xbc\xc3\x9f" "e\n\t\xf0\x9f\x8f\x94 \xe6\x97\xa5"},
+        {"a\x1b[31mb\a\r", "a\xe2\x90\x9b[31mb\xe2\x90\x87\xe2\x90\x8d"},
+        {"\x7f\xc2\x9b" "5n\xc2\xa0", "\xe2\x90\xa1\xef\xbf\xbd" "5n\xc2\xa0"},
+        {"\x9b" "5n\xc3(\xf0\x9f", "\xef\xbf\xbd" "5n\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Text text = {0};
+        text_append_visible(&text, cases[i].text, strlen(cases[i].text));
+        CHECK_STRING(test, cases[i].shown, text.data);
+        text_finish(&text);
+    }
+    Text text = {0};
+    text_append_valid(&text, "\x1b\xc2\x9b\x9b", 4);
+    CHECK_STRING(test, "\x1b\xc2\x9b\xef\xbf\xbd", text.data);
+    text_finish(&text);
+}
+
 static cJSON *parse(const char *text)
 {
     cJSON *tree = NULL;
@@ -148,6 +170,7 @@ int main(void)
     memory_overflow_is_refused(&test);
     arena_is_aligned_and_zeroed(&test);
     text_grows(&test);
+    terminals_are_safe(&test);
     json_reads_every_type(&test);
     json_names_the_offending_key(&test);
     json_refuses_what_is_not_json(&test);

@@ -99,6 +99,8 @@ check 'a letter of a Windows editor' same run.json windows.json
 check 'letters side by side' sh -c "'$timbre' generate '$model' --file held.jsonl --adapter whole --max-tokens 5 --batch 2 | wc -l | grep -q '^3$'"
 printf 'Hallo\nUnd dann?\n' | "$timbre" chat "$model" --max-tokens 4 --quiet > chat.log 2> /dev/null
 check 'chat' test -s chat.log
+# the tiny model says bytes that are no UTF-8: they must not end the conversation
+check 'chat --json' sh -c "printf 'hi\nyou\n' | '$timbre' chat '$model' --max-tokens 4 --json | grep -c '^{\"reply\":' | grep -q '^2$'"
 
 if command -v strace > /dev/null && strace -f -o trace.log -e trace=network true 2> /dev/null; then
     strace -f -o trace.log -e trace=network "$timbre" train "$model" letters.jsonl -o traced $options > /dev/null 2>&1

@@ -33,6 +33,15 @@ check 'one Ctrl-D ends what is typed' sh -c 'grep -qF "$(cat file.ids)" typed.id
 at 80 './timbre chat model.gguf --max-tokens 2' < letter.txt > chat.log
 check 'a pasted letter is one message' sh -c 'test "$(grep -c "^> " chat.log)" = 2 || { cat chat.log; false; }'
 
+# a model of chance says everything; what it says must not steer the terminal
+wild='./timbre generate model.gguf hello --temperature 50 --seed 3 --max-tokens 400 --quiet'
+control() { LC_ALL=C grep -q "$(printf '[\001-\010\013\014\016-\037\177]')" "$1"; }
+$wild 2> /dev/null > piped.reply
+check 'the reply has control characters' control piped.reply
+at 80 "$wild 2> /dev/null" < /dev/null > shown.reply
+check 'a terminal gets none of them' sh -c "test -s shown.reply && ! LC_ALL=C grep -q '$(printf '[\001-\010\013\014\016-\037\177]')' shown.reply"
+check 'but signs instead' env LC_ALL=C grep -q "$(printf '\342\220[\200-\241]')" shown.reply
+
 complete() { # WORD...: what bash offers for the last
     PATH=.:$PATH bash -c 'eval "$(timbre help completions)"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _timbre
         echo "${#COMPREPLY[@]} ${COMPREPLY[*]}"' sh "$@"

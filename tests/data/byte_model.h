@@ -7,9 +7,9 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/utf8.h"
 #include "data/gguf_write.h"
 #include "data/template.h"
-#include "data/utf8.h"
 
 static inline void byte_model_add(GgufWriter *writer)
 {

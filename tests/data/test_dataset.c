@@ -240,7 +240,7 @@ static void test_show_and_check(Test *test, const Setting *setting)
     CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 1, DATA_BRACKETED, &text));
     const char *line = text.data ? strchr(text.data, '\n') : NULL;
     CHECK(test, strstr(text.data, "data.jsonl: line 1: 33 tokens, 8 supervised\n") != NULL);
-    CHECK_STRING(test, "\n<|im_start|>user\na?[2J<|im_end|>\n<|im_start|>assistant\n"
+    CHECK_STRING(test, "\n<|im_start|>user\na\xe2\x90\x9b[2J<|im_end|>\n<|im_start|>assistant\n"
                        "[[Gr\xc3\xbc\xc3\x9f" "e<|im_end|>]]\n", line);
     text_clear(&text);
     CHECK_OK(test, dataset_show(&dataset, setting->tokenizer, setting->chat, 0, DATA_COLOURED, &text));

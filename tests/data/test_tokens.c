@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/utf8.h"
 #include "data/template.h"
-#include "data/utf8.h"
 #include "test.h"
 
 static bool same_ids(const cJSON *wanted, const Tokens *tokens)

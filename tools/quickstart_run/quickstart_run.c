@@ -79,8 +79,11 @@ static tmb_status read_letters(Quickstart *quick)
 }
 
 /* Wraps at 76 columns behind a label; continuation lines are indented alike. */
-static void print_wrapped(const char *label, const char *text)
+static void print_wrapped(const char *label, const char *words)
 {
+    Text safe = {0};
+    text_append_visible(&safe, words, strlen(words));
+    const char *text = safe.data ? safe.data : "";
     enum { INDENT = 10, COLUMNS = 76 };
     printf("  %-*s", INDENT - 2, label);
     size_t column = INDENT;
@@ -97,6 +100,7 @@ static void print_wrapped(const char *label, const char *text)
         text += bytes;
     }
     putchar('\n');
+    text_finish(&safe);
 }
 
 /* ---- showing ------------------------------------------------------------ */

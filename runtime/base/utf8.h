@@ -1,5 +1,5 @@
-#ifndef DATA_UTF8_H
-#define DATA_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
