@@ -1,6 +1,6 @@
 // y[r, first_row + j] = sum_k x[r,k] * w[j,k] (+ y), r < rows <= 16: a few vectors through a
-// stored matrix (type TYPE_…) without expanding it.  One invocation per row of w; k a multiple
-// of the type's block; f32 sums.
+// stored matrix (type TYPE_…) without expanding it; its last rows may have outputs of their own.  One
+// invocation per row of w; k a multiple of the type's block; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
@@ -12,7 +12,7 @@ layout(constant_id = 1) const uint ROWS = 16;   // vectors, at least push.rows
 
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
-layout(set = 0, binding = 2) buffer Y { float y[]; };
+#include "lib/matvec_output.glsl"
 
 #define SOURCE(i) w[i]
 #include "lib/decode.glsl"
@@ -40,8 +40,6 @@ void main()
     for (uint s = whole; s < push.k; s++)
         for (uint r = 0u; r < ROWS; r++)
             sum[r] += x[min(r, push.rows - 1u) * push.x_stride + s] * decode1(j * push.k + s);
-    for (uint r = 0u; r < min(ROWS, push.rows); r++) {
-        uint at = r * push.y_stride + push.first_row + j;
-        y[at] = push.accumulate != 0u ? y[at] + sum[r] : sum[r];
-    }
+    for (uint r = 0u; r < min(ROWS, push.rows); r++)
+        put(r, j, sum[r]);
 }

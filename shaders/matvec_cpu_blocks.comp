@@ -16,7 +16,7 @@ layout(constant_id = 1) const uint ROWS = 16;   // vectors, at least push.rows
 
 layout(set = 0, binding = 0, rgba32ui) uniform readonly uimageBuffer x;
 layout(set = 0, binding = 1, rgba32ui) uniform readonly uimageBuffer w;
-layout(set = 0, binding = 2) buffer Y { float y[]; };
+#include "lib/matvec_output.glsl"
 
 const uint STEP_VALUES = STEP_BLOCKS * 32u;
 const bool ODD = STEP_WORDS % 2u != 0u;         // steps start at odd words, too
@@ -95,8 +95,7 @@ void main()
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         [[unroll]] for (uint p = 0u; p < PER_LANE; p++) {
             uint j = first + p * 8u + gl_SubgroupInvocationID;
-            uint at = r * push.y_stride + push.first_row + j;
             if (r < push.rows && j < push.n)
-                y[at] = sum[r * PER_LANE + p] + (push.accumulate != 0u ? y[at] : 0.0);
+                put(r, j, sum[r * PER_LANE + p]);
         }
 }

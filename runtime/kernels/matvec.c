@@ -5,12 +5,22 @@
 #include "kernels/families.h"
 #include "matvec.push.h"
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void extent(Dtype dtype, const MatvecPush *p, uint64_t elements[GPU_MAX_BIND])
 {
     uint64_t values = (uint64_t)p->n * p->k;
     elements[0] = p->rows ? (uint64_t)(p->rows - 1) * p->x_stride + p->k : 0;
     elements[1] = dtype_info(dtype)->block == 1 ? values : (dtype_bytes(dtype, values) + 3) / 4;
-    elements[2] = p->rows ? (uint64_t)(p->rows - 1) * p->y_stride + p->first_row + p->n : 0;
+    uint64_t n0 = (uint64_t)p->n - p->n1 - p->n2;
+    elements[2] = p->rows ? (uint64_t)(p->rows - 1) * p->y_stride + p->first_row + n0 : 0;
+    if (p->n1)
+        elements[2] = larger(elements[2], p->y1 + (uint64_t)p->rows * p->n1);
+    if (p->n2)
+        elements[2] = larger(elements[2], p->y2 + (uint64_t)p->rows * p->n2);
 }
 
 static void matvec_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
@@ -60,14 +70,23 @@ static bool in_pairs(Dtype dtype, const MatvecPush *p)
     return in_fours(dtype, p) && p->rows <= 8 && p->k % 64 == 0;
 }
 
+/* Where the result of row j of w and vector r goes: the last rows may have outputs of their own. */
+static uint64_t output(const MatvecPush *p, uint64_t r, uint64_t j)
+{
+    uint64_t n0 = (uint64_t)p->n - p->n1 - p->n2;
+    if (j < n0)
+        return r * p->y_stride + p->first_row + j;
+    if (j < n0 + p->n1)
+        return p->y1 + r * p->n1 + (j - n0);
+    return p->y2 + r * p->n2 + (j - n0 - p->n1);
+}
+
 static void matvec(Dtype dtype, const void *push, double *const bind[])
 {
     const MatvecPush *p = push;
-    for (uint64_t j = 0; j < p->n; j++)
-        for (uint64_t r = 0; r < p->rows; r++) {
-            double *y = bind[2] + r * p->y_stride + p->first_row + j;
-            *y = p->accumulate ? *y : 0;
-        }
+    for (uint64_t j = 0; j < p->n && !p->accumulate; j++)
+        for (uint64_t r = 0; r < p->rows; r++)
+            bind[2][output(p, r, j)] = 0;
     for (uint64_t j = 0; j < p->n; j++)
         for (uint64_t s = 0; s < p->k; s += 32) {
             uint64_t count = p->k - s < 32 ? p->k - s : 32;
@@ -76,15 +95,21 @@ static void matvec(Dtype dtype, const void *push, double *const bind[])
                 decode_reference_32(dtype, bind[1], j * p->k + s, values);
             for (uint64_t i = 0; count < 32 && i < count; i++)
                 values[i] = decode_reference(dtype, bind[1], j * p->k + s + i);
-            for (uint64_t r = 0; r < p->rows; r++)
+            for (uint64_t r = 0; r < p->rows; r++) {
+                double *y = bind[2] + output(p, r, j);
                 for (uint64_t i = 0; i < count; i++)
-                    bind[2][r * p->y_stride + p->first_row + j] +=
-                        bind[0][r * p->x_stride + s + i] * (double)values[i];
+                    *y += bind[0][r * p->x_stride + s + i] * (double)values[i];
+            }
         }
 }
 
 #define DENSE(ROWS, N, K) \
     &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = K, .y_stride = N}
+/* Up to three matrices of one x; their outputs lie in y with a little room between. */
+#define PARTS(ROWS, N, N1, N2, K, ADD)                                                \
+    &(const MatvecPush){.rows = ROWS, .n = (N) + (N1) + (N2), .k = K, .x_stride = K,  \
+                        .y_stride = N, .accumulate = ADD, .n1 = N1, .n2 = N2,         \
+                        .y1 = (ROWS) * (N) + 3, .y2 = (ROWS) * ((N) + (N1)) + 10}
 #define LOOSE(ROWS, N, K)                                                             \
     &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 8,            \
                         .y_stride = (N) + 20, .accumulate = 1, .first_row = 13}
@@ -97,6 +122,8 @@ static const KernelCase plain_cases[] = {
     {.name = "smollm2", .push = DENSE(1, 576, 576)},
     {.name = "batched", .push = DENSE(8, 192, 576)},
     {.name = "most", .push = LOOSE(16, 136, 64)},
+    {.name = "three", .push = PARTS(1, 576, 192, 192, 576, 0)},
+    {.name = "ragged two", .push = PARTS(5, 37, 43, 0, 96, 0)},
 };
 
 #define MATVEC_COMMON(TYPE, LOWER)                                                    \
@@ -137,6 +164,8 @@ static const KernelCase plain_cases[] = {
         {.name = "batched", .push = DENSE(8, 192, (BLOCK) > 64 ? 1024 : 1536),         \
          .input = LOWER##_input},                                                     \
         {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = LOWER##_input},  \
+        {.name = "three", .push = PARTS(5, 41, 43, 8, (BLOCK) * 2, 1),                \
+         .input = LOWER##_input},                                                     \
     };
 
 MATVEC_COMMON(F32, f32)
