@@ -91,6 +91,20 @@ Tensor *graph_work(Graph *graph, uint64_t rows, uint64_t cols, ValueId live,
     return tensor;
 }
 
+Tensor *graph_whole(Graph *graph, Tensor *const *parts, uint32_t count, const char *name)
+{
+    uint64_t values = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        assert(parts[i]->life == LIFE_WORK && parts[i]->dtype == DTYPE_F32 && !parts[i]->whole);
+        parts[i]->offset = values;
+        values += (tensor_elements(parts[i]) + 63) / 64 * 64;
+    }
+    Tensor *whole = graph_work(graph, 1, values, VALUE_NONE, name, "whole");
+    for (uint32_t i = 0; i < count; i++)
+        parts[i]->whole = whole;
+    return whole;
+}
+
 void graph_layer(Graph *graph, int32_t index, Tensor *x)
 {
     graph->layer = index;

@@ -60,7 +60,11 @@ struct Tensor {
     uint32_t index;          /* in graph->tensors */
     uint32_t chunk;          /* PARAMETER, GRADIENT, MOMENT: chunk of the region … */
     uint64_t offset;         /* … and first element inside it (graph/parameters.h) */
-    bool stretch;            /* PARAMETER: [1, cols] of the chunk, in which others lie */
+    Tensor *whole;           /* WORK: the tensor in which it lies, from element `offset` on */
+    bool stretch;            /* PARAMETER: [1, cols] of the chunk, in which others lie; WEIGHT:
+                              * the chain that begins with `next`, as one matrix */
+    Tensor *next;            /* WEIGHT: lies right behind this one, whose bytes are whole 256s */
+    bool follows;            /* WEIGHT: some other's `next` */
 
     /* differentiation; private to graph.c */
     bool needs_grad;         /* a parameter, or computed from one */
@@ -167,6 +171,9 @@ void graph_destroy(Graph **graph);
 /* A new tensor; the name is copied. */
 Tensor *graph_tensor(Graph *graph, TensorLife life, Dtype dtype, uint64_t rows,
                      uint64_t cols, const char *name);
+/* A new WORK tensor [1, values] in which these f32 ones lie, none of them used by a node yet; each
+ * begins at a legal buffer offset. */
+Tensor *graph_whole(Graph *graph, Tensor *const *parts, uint32_t count, const char *name);
 /* NULL when the graph has no such tensor. */
 Tensor *graph_find(const Graph *graph, const char *name);
 /* Marks the start of layer `index` whose input x is kept by recomputation; -1 ends. */

@@ -9,27 +9,52 @@ struct Interp {
     double **data;           /* one per tensor */
 };
 
-/* The tensor whose memory this one lies in: a stretch of parameters, if there is one, or itself. */
-static const Tensor *holder(const Graph *graph, const Tensor *tensor)
+static bool in_parameters(const Tensor *stretch, const Tensor *tensor, uint64_t *first)
 {
-    for (uint32_t i = 0; tensor->life == LIFE_PARAMETER && i < graph->tensor_count; i++) {
+    *first = tensor->offset - stretch->offset;
+    return stretch->chunk == tensor->chunk && stretch->offset <= tensor->offset &&
+           stretch->offset + stretch->cols >= tensor->offset + tensor_elements(tensor);
+}
+
+static bool in_chain(const Tensor *stretch, const Tensor *tensor, uint64_t *first)
+{
+    *first = 0;
+    const Tensor *part = stretch->next;
+    for (; part && part != tensor; part = part->next)
+        *first += dtype_elements(part->dtype, tensor_elements(part));
+    return part != NULL;
+}
+
+/* The tensor whose memory this one lies in, from element *first on: its whole, or a stretch of
+ * parameters or weights, if there is one, or itself. */
+static const Tensor *holder(const Graph *graph, const Tensor *tensor, uint64_t *first)
+{
+    if (tensor->whole) {
+        *first = tensor->offset;
+        return tensor->whole;
+    }
+    bool chained = tensor->life == LIFE_WEIGHT && (tensor->next || tensor->follows);
+    for (uint32_t i = 0; (tensor->life == LIFE_PARAMETER || chained) && i < graph->tensor_count;
+         i++) {
         const Tensor *other = graph->tensors[i];
-        if (other->stretch && other->chunk == tensor->chunk && other->offset <= tensor->offset &&
-            other->offset + other->cols >= tensor->offset + tensor_elements(tensor))
+        if (other->stretch && other->life == tensor->life && other != tensor &&
+            (chained ? in_chain : in_parameters)(other, tensor, first))
             return other;
     }
+    *first = 0;
     return tensor;
 }
 
 tmb_status interp_create(const Graph *graph, Interp **out)
 {
     Interp *interp = MEM_NEW(Interp);
+    uint64_t first;
     interp->graph = graph;
     interp->data = MEM_NEW_ARRAY(double *, graph->tensor_count + 1);
     for (uint32_t i = 0; i < graph->tensor_count; i++) {
         const Tensor *tensor = graph->tensors[i];
         uint64_t count = dtype_elements(tensor->dtype, tensor_elements(tensor));
-        if (holder(graph, tensor) != tensor)
+        if (holder(graph, tensor, &first) != tensor)
             continue;
         interp->data[i] = mem_try(count, sizeof(double));
         if (!interp->data[i]) {
@@ -41,9 +66,9 @@ tmb_status interp_create(const Graph *graph, Interp **out)
         }
     }
     for (uint32_t i = 0; i < graph->tensor_count; i++) {
-        const Tensor *tensor = graph->tensors[i], *whole = holder(graph, tensor);
+        const Tensor *tensor = graph->tensors[i], *whole = holder(graph, tensor, &first);
         if (whole != tensor)
-            interp->data[i] = interp->data[whole->index] + (tensor->offset - whole->offset);
+            interp->data[i] = interp->data[whole->index] + first;
     }
     *out = interp;
     return TMB_OK;
@@ -54,8 +79,9 @@ void interp_destroy(Interp **interp)
     if (!*interp)
         return;
     const Graph *graph = (*interp)->graph;
+    uint64_t first;
     for (uint32_t i = 0; i < graph->tensor_count; i++)
-        if (holder(graph, graph->tensors[i]) == graph->tensors[i])
+        if (holder(graph, graph->tensors[i], &first) == graph->tensors[i])
             free((*interp)->data[i]);
     free((*interp)->data);
     free(*interp);

@@ -27,10 +27,17 @@ const SharedTensor *layout_find(const Layout *layout, const char *name)
     return NULL;
 }
 
+static SharedTensor *find(Layout *layout, const char *name)
+{
+    return (SharedTensor *)layout_find(layout, name);
+}
+
 static void add_shared(Layout *layout, const Tensor *tensor)
 {
     uint64_t bytes = aligned(tensor_bytes(tensor));
-    SharedTensor *known = (SharedTensor *)layout_find(layout, tensor->name);
+    SharedTensor *known = find(layout, tensor->name);
+    if (tensor->stretch)
+        return;   /* of weights that are met themselves */
     if (known) {
         if (bytes > known->bytes) {
             known->bytes = bytes;
@@ -71,26 +78,37 @@ static void add_graph(Layout *layout, const PlannedGraph *planned, uint32_t inde
     size_raise(&layout->blocks[LIFE_INPUT], index, planned->plan->io_bytes);
 }
 
-/* Weights and caches fill blocks one after another. */
-static tmb_status pack_shared(Layout *layout, uint64_t block_limit)
+/* A tensor and those chained to it, one after another in one block. */
+static tmb_status pack_chain(Layout *layout, const Tensor *head, uint64_t block_limit)
 {
-    for (uint32_t i = 0; i < layout->shared_count; i++) {
-        SharedTensor *shared = &layout->shared[i];
-        Sizes *blocks = &layout->blocks[shared->tensor->life];
-        if (shared->bytes > block_limit)
-            return fail(TMB_OUT_OF_DEVICE,
-                        "%s has %.1f MiB, this device allocates at most %.1f MiB in one piece; "
-                        "use a more strongly quantised model",
-                        shared->tensor->name, (double)shared->bytes / (1 << 20),
-                        (double)block_limit / (1 << 20));
-        uint32_t block = blocks->count ? blocks->count - 1 : 0;
-        if (blocks->count && blocks->bytes[block] + shared->bytes > block_limit)
-            block++;
-        size_raise(blocks, block, 0);
+    Sizes *blocks = &layout->blocks[head->life];
+    uint64_t bytes = 0;
+    for (const Tensor *tensor = head; tensor; tensor = tensor->next)
+        bytes += find(layout, tensor->name)->bytes;
+    if (bytes > block_limit)
+        return fail(TMB_OUT_OF_DEVICE,
+                    "%s has %.1f MiB, this device allocates at most %.1f MiB in one piece; "
+                    "use a more strongly quantised model",
+                    head->name, (double)bytes / (1 << 20), (double)block_limit / (1 << 20));
+    uint32_t block = blocks->count ? blocks->count - 1 : 0;
+    if (blocks->count && blocks->bytes[block] + bytes > block_limit)
+        block++;
+    size_raise(blocks, block, 0);
+    for (const Tensor *tensor = head; tensor; tensor = tensor->next) {
+        SharedTensor *shared = find(layout, tensor->name);
         shared->block = block;
         shared->offset = blocks->bytes[block];
         blocks->bytes[block] += shared->bytes;
     }
+    return TMB_OK;
+}
+
+/* Weights and caches fill blocks one after another. */
+static tmb_status pack_shared(Layout *layout, uint64_t block_limit)
+{
+    for (uint32_t i = 0; i < layout->shared_count; i++)
+        if (!layout->shared[i].tensor->follows)
+            TRY(pack_chain(layout, layout->shared[i].tensor, block_limit));
     return TMB_OK;
 }
 

@@ -21,7 +21,8 @@ static void find_lifetimes(const Graph *graph, Plan *plan)
     for (uint32_t n = 0; n < graph->node_count; n++) {
         const Node *node = &graph->nodes[n];
         for (uint32_t b = 0; b < node->bind_count; b++) {
-            PlanSlot *slot = &plan->slots[node->bind[b].tensor->index];
+            const Tensor *tensor = node->bind[b].tensor;
+            PlanSlot *slot = &plan->slots[(tensor->whole ? tensor->whole : tensor)->index];
             if (slot->first == UINT32_MAX)
                 slot->first = n;
             slot->last = n;
@@ -137,6 +138,13 @@ static void place_work(const Graph *graph, Plan *plan, uint64_t block_limit)
     Placed *blocks = NULL;
     for (uint32_t i = 0; i < count; i++)
         place(plan, &blocks, block_limit, items[i].index);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const Tensor *tensor = graph->tensors[i];
+        if (!tensor->whole)
+            continue;
+        plan->slots[i].block = plan->slots[tensor->whole->index].block;
+        plan->slots[i].offset = plan->slots[tensor->whole->index].offset + tensor->offset * 4;
+    }
     for (uint32_t b = 0; b < plan->block_count; b++)
         free(blocks[b].order);
     free(blocks);

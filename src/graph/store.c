@@ -140,6 +140,20 @@ static tmb_status not_planned(const Tensor *tensor)
                 tensor->name);
 }
 
+/* Where the weights of a stretch begin; they lie one behind the other if every graph of the Store
+ * chains them. */
+static const SharedTensor *find_stretch(const Layout *layout, const Tensor *stretch)
+{
+    const SharedTensor *first = layout_find(layout, stretch->next->name), *here = first;
+    for (const Tensor *part = stretch->next->next; here && part; part = part->next) {
+        const SharedTensor *next = layout_find(layout, part->name);
+        bool behind = next && next->block == here->block &&
+                      next->offset == here->offset + here->bytes;
+        here = behind ? next : NULL;
+    }
+    return here ? first : NULL;
+}
+
 tmb_status store_slice(const Store *store, const Plan *plan, const View *view, GpuSlice *out)
 {
     const Tensor *tensor = view->tensor;
@@ -151,7 +165,8 @@ tmb_status store_slice(const Store *store, const Plan *plan, const View *view, G
     switch (life) {
     case LIFE_WEIGHT:
     case LIFE_CACHE:
-        shared = layout_find(store->layout, tensor->name);
+        shared = tensor->stretch ? find_stretch(store->layout, tensor)
+                                 : layout_find(store->layout, tensor->name);
         if (!shared || shared->tensor->dtype != tensor->dtype)
             return not_planned(tensor);
         block = shared->block;

@@ -103,7 +103,7 @@ tmb_status model_load_interp(const Model *model, const Graph *graph, Interp *int
     for (uint32_t i = 0; i < graph->tensor_count; i++) {
         const Tensor *tensor = graph->tensors[i];
         const GgufTensor *source;
-        if (tensor->life != LIFE_WEIGHT)
+        if (tensor->life != LIFE_WEIGHT || tensor->stretch)
             continue;
         if (is_rope_table(tensor)) {
             float *table = NULL;

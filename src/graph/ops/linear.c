@@ -188,6 +188,28 @@ static bool join_adapters(Graph *graph, Tensor *x, const Decoded *parts, uint32_
     return true;
 }
 
+/* The weight's product; with those of the weights chained to it, which are the next parts. */
+static void decode_weight(Graph *graph, Tensor *x, const Decoded *parts)
+{
+    const Decoded *part = &parts[0];
+    WeightProduct product = {.weight = part->weight, .x = x, .y = part->y, .live = x,
+                             .rows = (uint32_t)x->rows, .accumulate = part->accumulate};
+    if (part->weight->follows)
+        return;
+    if (!part->weight->next) {
+        weight_matvec(graph, &product, part->name);
+        return;
+    }
+    Tensor *y[3] = {NULL};
+    uint32_t count = 0;
+    for (const Tensor *weight = part->weight; weight; weight = weight->next) {
+        assert(parts[count].weight == weight && !parts[count].accumulate);
+        y[count] = parts[count].y;
+        count++;
+    }
+    weight_matvec_chain(graph, &product, y, part->name);
+}
+
 /* At most three linears of one x. */
 static void decode(Graph *graph, Tensor *x, Decoded *parts, uint32_t count)
 {
@@ -197,9 +219,7 @@ static void decode(Graph *graph, Tensor *x, Decoded *parts, uint32_t count)
         Decoded *part = &parts[i];
         assert(x->cols == part->weight->cols);
         part->adapter = adapter_of(graph, part->weight, part->name);
-        WeightProduct product = {.weight = part->weight, .x = x, .y = part->y, .live = x,
-                                 .rows = (uint32_t)x->rows, .accumulate = part->accumulate};
-        weight_matvec(graph, &product, part->name);
+        decode_weight(graph, x, part);
         if (part->adapter.a)
             adapted[adapted_count++] = *part;
     }
@@ -267,6 +287,7 @@ void graph_linears(Graph *graph, Tensor *x, Tensor *const *weights, uint32_t cou
     Decoded parts[3] = {{0}};
     HalfRows half = {0};
     assert(count <= COUNT_OF(parts));
+    weight_chain(graph, weights, count);
     for (uint32_t i = 0; i < count && !half.values && !is_decoding(graph, x); i++)
         if (weight_is_half(graph, weights[i]))
             half = shared_cast(graph, x, weights[0]->name);

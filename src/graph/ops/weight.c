@@ -172,3 +172,47 @@ void weight_matvec(Graph *graph, const WeightProduct *p, const char *name)
         weight_patch_rows(node, offsetof(MatvecPush, rows), p);
     }
 }
+
+/* ---- several weights of one x ---------------------------------------------- */
+
+/* Every device allocates so much in one piece. */
+static const uint64_t MOST_CHAINED = 256u << 20;
+
+void weight_chain(Graph *graph, Tensor *const *weights, uint32_t count)
+{
+    uint64_t most = graph->params.range < MOST_CHAINED ? graph->params.range : MOST_CHAINED;
+    uint64_t bytes = count ? tensor_bytes(weights[0]) : 0;
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        Tensor *one = weights[i], *next = weights[i + 1];
+        bool alike = one->life == LIFE_WEIGHT && next->life == LIFE_WEIGHT &&
+                     one->dtype == next->dtype && one->cols == next->cols &&
+                     dtype_bytes(one->dtype, tensor_elements(one)) % 256 == 0;
+        bytes = tensor_bytes(next) + (alike ? bytes : 0);
+        if (!alike || bytes > most) {
+            bytes = tensor_bytes(next);
+            continue;
+        }
+        one->next = next;
+        next->follows = true;
+    }
+}
+
+void weight_matvec_chain(Graph *graph, const WeightProduct *p, Tensor *const *y, const char *name)
+{
+    const Tensor *second = p->weight->next, *third = second->next;
+    uint32_t n1 = (uint32_t)second->rows, n2 = third ? (uint32_t)third->rows : 0;
+    uint32_t all = (uint32_t)p->weight->rows + n1 + n2, k = (uint32_t)p->weight->cols;
+    Tensor *outputs = graph_whole(graph, y, third ? 3 : 2, name);
+    Tensor *joined = graph_tensor(graph, LIFE_WEIGHT, p->weight->dtype, all, p->weight->cols,
+                                  arena_format(&graph->arena, "%s.chain", name));
+    joined->stretch = true;
+    joined->next = p->weight;
+    MatvecPush push = {.rows = p->rows, .n = all, .k = k, .x_stride = k,
+                       .y_stride = (uint32_t)p->weight->rows, .n1 = n1, .n2 = n2,
+                       .y1 = (uint32_t)y[1]->offset, .y2 = third ? (uint32_t)y[2]->offset : 0};
+    Node *node = graph_node(graph, "matvec", name, "fwd", &push, sizeof push);
+    node_bind(node, p->x);
+    node_bind(node, joined);
+    node_bind(node, outputs);
+    weight_patch_rows(node, offsetof(MatvecPush, rows), p);
+}

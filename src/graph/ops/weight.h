@@ -37,6 +37,13 @@ void weight_backward(Graph *graph, const WeightProduct *product, uint32_t accumu
 void weight_gradient(Graph *graph, const WeightProduct *product, Tensor *dw, const char *name);
 /* y = x · Wᵀ straight from the weight's own type, for few rows. */
 void weight_matvec(Graph *graph, const WeightProduct *product, const char *name);
+/* Chains weights that can be one matrix, their rows one behind the other: those of one type next
+ * to each other in the list. Every graph of a Store must do so: it decides where weights lie. */
+void weight_chain(Graph *graph, Tensor *const *weights, uint32_t count);
+/* The same as weight_matvec for the chain of two or three weights that begins with product's, in
+ * one dispatch; y has one tensor for each. */
+void weight_matvec_chain(Graph *graph, const WeightProduct *product, Tensor *const *y,
+                         const char *name);
 /* push.field = live rows that belong to this product; skips the node when there are none. */
 void weight_patch_rows(Node *node, size_t field, const WeightProduct *product);
 
