@@ -228,8 +228,8 @@ void program_kernel(const Program *program, uint32_t index, char *line, size_t c
 
 /* ---- comparing with the interpreter ------------------------------------- */
 
-/* A kernel may leave parts of an output as they are (a block of columns, say); these parts
- * start equal on both sides. */
+/* Gives the device what the interpreter has. A kernel may leave parts of an output as they are (a
+ * block of columns, say): these must start equal on both sides. */
 static tmb_status equalise(Program *program, Interp *interp, uint32_t node_index, uint32_t bind)
 {
     const View *view = &program->graph->nodes[node_index].bind[bind];
@@ -294,8 +294,10 @@ tmb_status program_compare(Program *program, Interp *interp, const Values *value
         TRY(interp_run_node(interp, i, values));
         for (uint32_t b = 0; b < node->bind_count; b++) {
             double apart = 0;
-            if (compared(node, b))
+            if (compared(node, b)) {
                 TRY(difference(program, interp, i, b, push, &apart));
+                TRY(equalise(program, interp, i, b));
+            }
             if (apart <= limit)
                 continue;
             const KernelRow *row = program->records[i].row;

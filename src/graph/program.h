@@ -62,7 +62,8 @@ TMB_MUST_USE tmb_status program_read(Program *program, const char *name, void *d
                                      uint64_t bytes);
 
 /* Runs node by node and compares every output with the interpreter, which holds the same
- * inputs, weights and parameters (tests, doctor; slow). The first node whose relative difference
+ * inputs, weights and parameters (tests, doctor; slow). Each node is given what the interpreter
+ * has, so differences do not add up. The first node whose relative difference
  * exceeds `limit` is named in `report` (capacity bytes), else report is "". */
 TMB_MUST_USE tmb_status program_compare(Program *program, Interp *interp, const Values *values,
                                         double limit, char *report, size_t capacity);
