@@ -12,7 +12,7 @@
  *       open (vkCreateDevice)
  * WHEN  N      the N-th such call, 1 is the next one
  *       N-M    those from N to M;  N-  all from N on
- *       %P     each with a chance of 1 in P, drawn from TIMBRE_FAULTS_SEED
+ *       %P     each with a chance of 1 in P, drawn from TIMBRE_FAULTS_SEED; none with P 0
  *
  * The variable is read at every call, and when its text changes the calls are counted anew: a
  * test in the same process sets it at the moment it means. Every fault, and at the end of a
@@ -133,8 +133,10 @@ static void read_setting(void)
 static bool is_due(const char *when, unsigned long number)
 {
     char *end;
-    if (*when == '%')
-        return draw() % strtoull(when + 1, NULL, 10) == 0;
+    if (*when == '%') {
+        unsigned long long chances = strtoull(when + 1, NULL, 10);
+        return chances && draw() % chances == 0;
+    }
     unsigned long first = strtoul(when, &end, 10), last = first;
     if (*end == '-')
         last = end[1] >= '0' && end[1] <= '9' ? strtoul(end + 1, NULL, 10) : ~0ul;

@@ -80,6 +80,21 @@ static void full(Test *test, Gpu *gpu)
     CHECK_OK(test, device_trial(gpu));
 }
 
+/* Faults by chance: always with 1 in 1, never with 1 in 0. */
+static void by_chance(Test *test, Gpu *gpu)
+{
+    GpuBuffer *buffer = NULL;
+    faults_set("oom@allocate:%1");
+    for (int i = 0; i < 3; i++)
+        CHECK_STATUS(test, TMB_OUT_OF_DEVICE,
+                     gpu_buffer_create(gpu, 256, GPU_HEAP_DEVICE, "words", &buffer));
+    faults_set("oom@allocate:%0");
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(test, gpu_buffer_create(gpu, 256, GPU_HEAP_DEVICE, "words", &buffer));
+        gpu_buffer_destroy(gpu, &buffer);
+    }
+}
+
 /* Waited for however long it takes; where a watchdog is near, less is given at a time. */
 static void stalled(Test *test, Gpu *gpu)
 {
@@ -112,6 +127,7 @@ int main(void)
         lost_and_opened_again(&test, gpu, "wait");
         gone_for_a_while(&test, gpu);
         full(&test, gpu);
+        by_chance(&test, gpu);
         stalled(&test, gpu);
     }
     gpu_close(&gpu);
