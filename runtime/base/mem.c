@@ -37,12 +37,17 @@ void *mem_new(size_t count, size_t size)
     return or_abort(mem_try(count, size), count, size);
 }
 
+void *mem_try_grow(void *old, size_t count, size_t size)
+{
+    if (size && count > PTRDIFF_MAX / size)
+        return NULL;
+    size_t bytes = count * size;
+    return realloc(old, bytes ? bytes : 1);
+}
+
 void *mem_grow(void *old, size_t count, size_t size)
 {
-    if (size && count > SIZE_MAX / size)
-        return or_abort(NULL, count, size);
-    size_t bytes = count * size;
-    return or_abort(realloc(old, bytes ? bytes : 1), count, size);
+    return or_abort(mem_try_grow(old, count, size), count, size);
 }
 
 char *mem_string_n(const char *text, size_t bytes)
@@ -58,19 +63,29 @@ char *mem_string(const char *text)
     return mem_string_n(text, strlen(text));
 }
 
+bool arena_try_reserve(Arena *arena, size_t bytes)
+{
+    ArenaBlock *block = arena->last;
+    if (block && block->capacity - block->used >= bytes)
+        return true;
+    size_t capacity = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
+    block = bytes < PTRDIFF_MAX ? mem_try(BLOCK_HEADER + capacity, 1) : NULL;
+    if (!block)
+        return false;
+    block->capacity = capacity;
+    block->previous = arena->last;
+    arena->last = block;
+    return true;
+}
+
 void *arena_new(Arena *arena, size_t count, size_t size)
 {
-    if (size && count > (SIZE_MAX - BLOCK_HEADER - ARENA_ALIGN) / size)
+    if (size && count > (PTRDIFF_MAX - BLOCK_HEADER - ARENA_ALIGN) / size)
         return or_abort(NULL, count, size);
     size_t bytes = (count * size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    if (!arena_try_reserve(arena, bytes))
+        return or_abort(NULL, count, size);
     ArenaBlock *block = arena->last;
-    if (!block || block->capacity - block->used < bytes) {
-        size_t capacity = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
-        block = mem_new(BLOCK_HEADER + capacity, 1);
-        block->capacity = capacity;
-        block->previous = arena->last;
-        arena->last = block;
-    }
     void *memory = (char *)block + BLOCK_HEADER + block->used;
     block->used += bytes;
     return memory;
@@ -112,16 +127,25 @@ void arena_finish(Arena *arena)
     arena->last = NULL;
 }
 
+bool text_try_reserve(Text *text, size_t more)
+{
+    size_t needed = text->bytes + more + 1, capacity = text->capacity ? text->capacity : 64;
+    if (needed <= text->capacity)
+        return true;
+    while (capacity < needed && capacity < PTRDIFF_MAX / 2)
+        capacity *= 2;
+    char *grown = capacity < needed ? NULL : mem_try_grow(text->data, capacity, 1);
+    if (!grown)
+        return false;
+    text->data = grown;
+    text->capacity = capacity;
+    return true;
+}
+
 static void text_reserve(Text *text, size_t more)
 {
-    size_t needed = text->bytes + more + 1;
-    if (needed <= text->capacity)
-        return;
-    size_t capacity = text->capacity ? text->capacity : 64;
-    while (capacity < needed)
-        capacity *= 2;
-    text->data = mem_grow(text->data, capacity, 1);
-    text->capacity = capacity;
+    if (!text_try_reserve(text, more))
+        or_abort(NULL, text->bytes + more, 1);
 }
 
 void text_append(Text *text, const char *data, size_t bytes)

@@ -14,6 +14,8 @@ void *mem_new(size_t count, size_t size);
 void *mem_grow(void *old, size_t count, size_t size);
 /* count × size zeroed bytes, or NULL when they cannot be had or would overflow. */
 void *mem_try(size_t count, size_t size);
+/* Like mem_grow, or NULL, and the old block is as it was. */
+void *mem_try_grow(void *old, size_t count, size_t size);
 /* A copy of text, or of its first `bytes` bytes with a terminator. */
 char *mem_string(const char *text);
 char *mem_string_n(const char *text, size_t bytes);
@@ -32,6 +34,8 @@ void *arena_new(Arena *arena, size_t count, size_t size);   /* zeroed, 16-byte a
 char *arena_string(Arena *arena, const char *text);
 char *arena_string_n(Arena *arena, const char *text, size_t bytes);
 char *arena_format(Arena *arena, const char *format, ...);
+/* So that the next allocations, `bytes` of them together, do not abort; false: no memory. */
+bool arena_try_reserve(Arena *arena, size_t bytes);
 void arena_finish(Arena *arena);
 
 /* A growing byte string, always NUL-terminated once anything was appended. */
@@ -41,6 +45,8 @@ typedef struct Text {
 } Text;
 
 void text_append(Text *text, const char *data, size_t bytes);
+/* So that the next `more` bytes do not abort; false: no memory. */
+bool text_try_reserve(Text *text, size_t more);
 void text_print(Text *text, const char *format, ...);
 /* Appends text as UTF-8: what is none becomes U+FFFD. */
 void text_append_valid(Text *text, const char *data, size_t bytes);

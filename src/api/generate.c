@@ -139,7 +139,9 @@ static tmb_status encode_prompts(const tmb_generator *generator, const ChatTempl
                                  GenerateRequest *requests)
 {
     for (uint32_t i = 0; i < count; i++) {
-        Message *messages = MEM_NEW_ARRAY(Message, conversations[i].count);
+        Message *messages = mem_try(conversations[i].count, sizeof *messages);
+        if (!messages)
+            return fail(TMB_OUT_OF_HOST, "no memory for %zu messages", conversations[i].count);
         for (size_t m = 0; m < conversations[i].count; m++)
             messages[m] = (Message){conversations[i].messages[m].role,
                                     conversations[i].messages[m].content};
@@ -228,19 +230,21 @@ tmb_status tmb_generate(tmb_generator *generator, const tmb_conversation *conver
     if (conversation_count > UINT32_MAX / 2)
         return fail(TMB_USAGE, "%zu conversations are too many", conversation_count);
     TRY(api_chat(generator->model, &chat));
-    Tokens *prompts = MEM_NEW_ARRAY(Tokens, count);
-    GenerateRequest *requests = MEM_NEW_ARRAY(GenerateRequest, count);
+    Tokens *prompts = mem_try(count, sizeof *prompts);
+    GenerateRequest *requests = mem_try(count, sizeof *requests);
     Relay relay = {
         .tokenizer = generator->model->tokenizer,
         .sampling = sampling,
-        .streams = MEM_NEW_ARRAY(TokenStream, count),
-        .texts = MEM_NEW_ARRAY(Text, count),
-        .seen = MEM_NEW_ARRAY(uint32_t, count),
-        .told = MEM_NEW_ARRAY(uint32_t, count),
+        .streams = mem_try(count, sizeof(TokenStream)),
+        .texts = mem_try(count, sizeof(Text)),
+        .seen = mem_try(count, sizeof(uint32_t)),
+        .told = mem_try(count, sizeof(uint32_t)),
         .count = count,
     };
-    tmb_status status =
-        encode_prompts(generator, chat, conversations, count, sampling, prompts, requests);
+    tmb_status status = TMB_OK;
+    if (!prompts || !requests || !relay.streams || !relay.texts || !relay.seen || !relay.told)
+        TRY_OR(done, status, fail(TMB_OUT_OF_HOST, "no memory for %u conversations", count));
+    status = encode_prompts(generator, chat, conversations, count, sampling, prompts, requests);
     if (status == TMB_OK)
         status = run(generator, chat, requests, &relay);
     take_replies(&relay, prompts, requests, replies);
@@ -248,6 +252,7 @@ tmb_status tmb_generate(tmb_generator *generator, const tmb_conversation *conver
         tmb_replies_clear(replies, conversation_count);
     for (uint32_t i = 0; i < count; i++)
         tokens_finish(&prompts[i]);
+done:
     free(prompts);
     free(requests);
     free(relay.streams);

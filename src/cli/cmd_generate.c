@@ -111,16 +111,29 @@ static void letters_finish(Letters *letters)
     free(letters->trees);
 }
 
+/* Room for one more. */
+static bool letters_reserve(Letters *letters)
+{
+    cJSON **trees = mem_try_grow(letters->trees, letters->count + 1, sizeof *trees);
+    letters->trees = trees ? trees : letters->trees;
+    tmb_conversation *conversations =
+        mem_try_grow(letters->conversations, letters->count + 1, sizeof *conversations);
+    letters->conversations = conversations ? conversations : letters->conversations;
+    return trees && conversations;
+}
+
 static tmb_status letters_add(Letters *letters, const CliArgs *args, const char *line, size_t bytes,
                               size_t number)
 {
     cJSON *tree = cJSON_ParseWithLength(line, bytes);
     const cJSON *messages = cJSON_GetObjectItemCaseSensitive(tree, "messages"), *item;
     size_t capacity = (size_t)cJSON_GetArraySize(messages) + 1, count = 0;
-    tmb_message *list = MEM_NEW_ARRAY(tmb_message, capacity);
-    letters->trees = mem_grow(letters->trees, letters->count + 1, sizeof *letters->trees);
-    letters->conversations =
-        mem_grow(letters->conversations, letters->count + 1, sizeof *letters->conversations);
+    tmb_message *list = letters_reserve(letters) ? mem_try(capacity, sizeof *list) : NULL;
+    if (!list) {
+        cJSON_Delete(tree);
+        return fail(TMB_OUT_OF_HOST, "%s: line %zu: no memory for more than %zu letters", args->file,
+                    number, letters->count);
+    }
     if (args->system)
         list[count++] = (tmb_message){"system", args->system};
     bool good = cJSON_IsArray(messages);
@@ -174,7 +187,9 @@ static tmb_status generate_many(const CliArgs *args)
     TRY_OR(done, status, letters_read(args, &letters));
     if (!batched.batch)
         batched.batch = letters.count < 8 ? letters.count : 8;
-    replies = MEM_NEW_ARRAY(tmb_reply, letters.count);
+    replies = mem_try(letters.count, sizeof *replies);
+    if (!replies)
+        TRY_OR(done, status, fail(TMB_OUT_OF_HOST, "no memory for %zu replies", letters.count));
     TRY_OR(done, status, open_generator(&batched, &model, &device, &generator));
     tmb_sampling sampling = sampling_of(args);
     double start = os_seconds();

@@ -37,6 +37,23 @@ static void excerpt(const char *text, size_t bytes, char out[EXCERPT_BYTES])
     out[used] = '\0';
 }
 
+/* cJSON tells no cause: it is memory when there is none for the tree that it could not make. */
+static tmb_status not_json(const char *shown, size_t stopped, size_t bytes)
+{
+    void *probe = mem_try(bytes + 4096, 16);       /* about what the tree of a conversation takes */
+    free(probe);
+    if (!probe)
+        return fail(TMB_OUT_OF_HOST, "no memory to read a line of %zu bytes", bytes);
+    return fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu: %s", stopped + 1, shown);
+}
+
+/* Room for what is kept of a line: strings no longer than in the line, and for each message, which
+ * takes 24 bytes there at least, three allocations of 16. */
+static bool reserve_line(Dataset *dataset, size_t bytes)
+{
+    return arena_try_reserve(&dataset->arena, 4 * bytes + 1024);
+}
+
 static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Example *out)
 {
     const char *end = NULL;
@@ -58,23 +75,29 @@ static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Ex
     char shown[EXCERPT_BYTES];
     excerpt(text + rest, bytes - rest, shown);
     tmb_status status =
-        !object ? fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu: %s", stopped + 1, shown)
+        !object ? not_json(shown, stopped, bytes)
         : rest < bytes
             ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on: %s", stopped, shown)
+        : !reserve_line(dataset, bytes)
+            ? fail(TMB_OUT_OF_HOST, "no memory to keep a line of %zu bytes", bytes)
             : format_read(object, &dataset->arena, out);
     cJSON_Delete(object);
     return status;
 }
 
-static void add_example(Dataset *dataset, const Example *example)
+static tmb_status add_example(Dataset *dataset, const Example *example)
 {
     if (dataset->count == dataset->capacity) {
-        dataset->capacity = dataset->capacity ? dataset->capacity * 2 : 64;
-        dataset->examples =
-            mem_grow(dataset->examples, dataset->capacity, sizeof *dataset->examples);
+        size_t capacity = dataset->capacity ? dataset->capacity * 2 : 64;
+        Example *examples = mem_try_grow(dataset->examples, capacity, sizeof *examples);
+        if (!examples)
+            return fail(TMB_OUT_OF_HOST, "no memory for more than %zu examples", dataset->count);
+        dataset->examples = examples;
+        dataset->capacity = capacity;
     }
     dataset->examples[dataset->count++] = *example;
     dataset->pairs += example->rejected != NULL;
+    return TMB_OK;
 }
 
 static bool is_blank(const char *text, size_t bytes)
@@ -136,9 +159,12 @@ static tmb_status read_file(Dataset *dataset, const char *path, Problems *proble
         if (!is_blank(data + at, length)) {
             Example example = {.file = file, .line = line};
             lines++;
-            if (read_line(dataset, data + at, length, &example) == TMB_OK)
-                add_example(dataset, &example);
-            else
+            tmb_status read = read_line(dataset, data + at, length, &example);
+            if (read == TMB_OK)
+                read = add_example(dataset, &example);
+            if (read == TMB_OUT_OF_HOST)
+                status = fail_in(read, "%s: line %zu: ", file, line);
+            else if (read != TMB_OK)
                 problems_add(problems, file, line);
         }
         at += length + 1;
@@ -169,7 +195,7 @@ void dataset_finish(Dataset *dataset)
     *dataset = (Dataset){0};
 }
 
-void dataset_set_system(Dataset *dataset, const char *system)
+tmb_status dataset_set_system(Dataset *dataset, const char *system)
 {
     const char *text = arena_string(&dataset->arena, system);
     for (size_t i = 0; i < dataset->count; i++) {
@@ -178,12 +204,16 @@ void dataset_set_system(Dataset *dataset, const char *system)
             example->messages[0].content = text;
             continue;
         }
+        if (!arena_try_reserve(&dataset->arena, (example->count + 2) * sizeof(Message)))
+            return fail(TMB_OUT_OF_HOST, "no memory for the system message of %zu examples",
+                        dataset->count);
         Message *messages = arena_new(&dataset->arena, example->count + 1, sizeof *messages);
         memcpy(messages + 1, example->messages, example->count * sizeof *messages);
         messages[0] = (Message){"system", text};
         example->messages = messages;
         example->count++;
     }
+    return TMB_OK;
 }
 
 /* ---- tokens ------------------------------------------------------------- */
@@ -197,7 +227,9 @@ tmb_status example_encode(const Example *example, const Tokenizer *tokenizer,
     if (!example->rejected)
         return fail(TMB_BAD_INPUT, "%s: line %zu has no \"rejected\" reply", example->file,
                     example->line);
-    Message *messages = mem_new(example->count, sizeof *messages);
+    Message *messages = mem_try(example->count, sizeof *messages);
+    if (!messages)
+        return fail(TMB_OUT_OF_HOST, "no memory for a conversation of %zu messages", example->count);
     memcpy(messages, example->messages, example->count * sizeof *messages);
     messages[example->count - 1].content = example->rejected;
     tmb_status status = chat_template_encode(chat, tokenizer, messages, example->count, false,
@@ -220,13 +252,22 @@ tmb_status dataset_encode(const Dataset *dataset, const Tokenizer *tokenizer,
                           const ChatTemplate *chat, Tokens *out)
 {
     Problems problems = {0};
+    tmb_status full = TMB_OK;
     for (size_t i = 0; i < dataset->count; i++) {
         const Example *example = &dataset->examples[i];
         out[i] = (Tokens){0};
-        if (encode_supervised(example, tokenizer, chat, &out[i]) != TMB_OK)
+        if (full != TMB_OK)
+            continue;
+        tmb_status encoded = encode_supervised(example, tokenizer, chat, &out[i]);
+        if (encoded == TMB_OUT_OF_HOST)
+            full = fail_in(encoded, "%s: line %zu: ", example->file, example->line);
+        else if (encoded != TMB_OK)
             problems_add(&problems, example->file, example->line);
     }
-    tmb_status status = problems_finish(&problems, "cannot be put into the model's chat template");
+    if (full != TMB_OK)
+        text_finish(&problems.text);
+    tmb_status status = full != TMB_OK ? full
+        : problems_finish(&problems, "cannot be put into the model's chat template");
     for (size_t i = 0; i < dataset->count && status != TMB_OK; i++)
         tokens_finish(&out[i]);
     return status;

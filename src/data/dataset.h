@@ -30,7 +30,7 @@ TMB_MUST_USE tmb_status dataset_read(Dataset *dataset, const char *const *paths,
 void dataset_finish(Dataset *dataset);
 
 /* Puts this text in place of every system message, and first where there is none. */
-void dataset_set_system(Dataset *dataset, const char *system);
+TMB_MUST_USE tmb_status dataset_set_system(Dataset *dataset, const char *system);
 
 /* The tokens of one example with its reply, or with the rejected one; zero *out first. */
 TMB_MUST_USE tmb_status example_encode(const Example *example, const Tokenizer *tokenizer,

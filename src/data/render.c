@@ -7,11 +7,16 @@
 
 static void add(Rendering *out, const char *text, size_t bytes, bool special, bool supervised)
 {
-    if (!bytes)
+    if (!bytes || out->exhausted)
         return;
     if (out->count == out->capacity) {
-        out->capacity = out->capacity ? out->capacity * 2 : 16;
-        out->runs = mem_grow(out->runs, out->capacity, sizeof *out->runs);
+        size_t capacity = out->capacity ? out->capacity * 2 : 16;
+        TextRun *runs = mem_try_grow(out->runs, capacity, sizeof *runs);
+        out->exhausted = !runs;
+        if (!runs)
+            return;
+        out->runs = runs;
+        out->capacity = capacity;
     }
     out->runs[out->count++] = (TextRun){text, bytes, special, supervised};
 }
@@ -157,6 +162,8 @@ tmb_status chat_template_render(const ChatTemplate *chat, const Message *message
     }
     if (prompt)
         add_template(out, chat->prompt, false);
+    if (out->exhausted)
+        return fail(TMB_OUT_OF_HOST, "no memory for a conversation of %zu messages", count);
     return TMB_OK;
 }
 

@@ -13,23 +13,6 @@
 
 static const char colour_on[] = "\x1b[32m", colour_off[] = "\x1b[0m";
 
-static void show_tokens(const Tokenizer *tokenizer, const Tokens *tokens, bool colour, Text *out)
-{
-    Text span = {0};
-    for (size_t i = 0; i < tokens->count;) {
-        bool supervised = tokens->supervised[i];
-        text_clear(&span);
-        for (; i < tokens->count && tokens->supervised[i] == supervised; i++)
-            tokenizer_piece(tokenizer, tokens->ids[i], true, &span);
-        if (supervised)
-            text_print(out, "%s", colour ? colour_on : "[[");
-        text_append_visible(out, span.data, span.bytes);
-        if (supervised)
-            text_print(out, "%s", colour ? colour_off : "]]");
-    }
-    text_finish(&span);
-}
-
 static uint64_t count_supervised(const Tokens *tokens)
 {
     uint64_t count = 0;
@@ -38,43 +21,77 @@ static uint64_t count_supervised(const Tokens *tokens)
     return count;
 }
 
-static void show_text(const Example *example, const Tokenizer *tokenizer, const Tokens *tokens,
-                      bool colour, Text *out)
+static void show_piece(const Text *piece, const Tokens *tokens, size_t index, bool colour, Text *out)
 {
-    text_print(out, "%s%s: line %zu: %zu token%s, %" PRIu64 " supervised\n", out->bytes ? "\n" : "",
-               example->file, example->line, tokens->count, plural(tokens->count),
-               count_supervised(tokens));
-    show_tokens(tokenizer, tokens, colour, out);
-    if (out->data[out->bytes - 1] != '\n')
-        text_append(out, "\n", 1);
+    bool supervised = tokens->supervised[index];
+    bool before = index && tokens->supervised[index - 1];
+    bool after = index + 1 < tokens->count && tokens->supervised[index + 1];
+    if (supervised && !before)
+        text_print(out, "%s", colour ? colour_on : "[[");
+    text_append_visible(out, piece->data, piece->bytes);
+    if (supervised && !after)
+        text_print(out, "%s", colour ? colour_off : "]]");
 }
 
-static void show_json(const Example *example, const Tokenizer *tokenizer, const Tokens *tokens,
-                      Text *out)
+static void show_piece_json(const Text *piece, const Tokens *tokens, size_t index, Text *out)
+{
+    cJSON *text = cJSON_CreateString(piece->bytes ? piece->data : "");
+    char *quoted = cJSON_PrintUnformatted(text);
+    text_print(out, "%s{\"id\":%u,\"text\":%s,\"supervised\":%s}", index ? "," : "",
+               tokens->ids[index], quoted ? quoted : "\"\"",
+               tokens->supervised[index] ? "true" : "false");
+    cJSON_free(quoted);
+    cJSON_Delete(text);
+}
+
+/* What stands before the tokens. */
+static void show_head(const Example *example, const Tokens *tokens, DataStyle style, Text *out)
+{
+    if (style != DATA_JSON) {
+        text_print(out, "%s%s: line %zu: %zu token%s, %" PRIu64 " supervised\n", out->bytes ? "\n" : "",
+                   example->file, example->line, tokens->count, plural(tokens->count),
+                   count_supervised(tokens));
+        return;
+    }
+    cJSON *file = cJSON_CreateString(example->file);
+    char *quoted = cJSON_PrintUnformatted(file);
+    text_print(out, "{\"file\":%s,\"line\":%zu,\"weight\":%.15g,\"supervised\":%" PRIu64
+               ",\"tokens\":[", quoted ? quoted : "\"\"", example->line, example->weight,
+               count_supervised(tokens));
+    cJSON_free(quoted);
+    cJSON_Delete(file);
+}
+
+static tmb_status show_example(const Example *example, const Tokenizer *tokenizer,
+                               const Tokens *tokens, DataStyle style, Text *out)
 {
     TokenStream stream = {0};
     Text piece = {0};
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "file", example->file);
-    cJSON_AddNumberToObject(object, "line", (double)example->line);
-    cJSON_AddNumberToObject(object, "weight", example->weight);
-    cJSON_AddNumberToObject(object, "supervised", (double)count_supervised(tokens));
-    cJSON *list = cJSON_AddArrayToObject(object, "tokens");
-    for (size_t i = 0; i < tokens->count; i++) {
-        cJSON *token = cJSON_CreateObject();
+    size_t room = 1024 + 6 * strlen(example->file);     /* "\u001b" */
+    bool fits = text_try_reserve(out, room);
+    if (fits)
+        show_head(example, tokens, style, out);
+    for (size_t i = 0; i < tokens->count && fits; i++) {
         text_clear(&piece);
         token_stream_push(&stream, tokenizer, tokens->ids[i], true, &piece);
-        cJSON_AddNumberToObject(token, "id", tokens->ids[i]);
-        cJSON_AddStringToObject(token, "text", piece.bytes ? piece.data : "");
-        cJSON_AddBoolToObject(token, "supervised", tokens->supervised[i]);
-        cJSON_AddItemToArray(list, token);
+        fits = text_try_reserve(out, 6 * piece.bytes + 128);
+        if (!fits)
+            break;
+        if (style == DATA_JSON)
+            show_piece_json(&piece, tokens, i, out);
+        else
+            show_piece(&piece, tokens, i, style == DATA_COLOURED, out);
     }
-    char *line = cJSON_PrintUnformatted(object);
-    text_print(out, "%s\n", line ? line : "{}");
-    cJSON_free(line);
-    cJSON_Delete(object);
+    text_clear(&piece);
     token_stream_finish(&stream, &piece);
     text_finish(&piece);
+    if (!fits)
+        return fail(TMB_OUT_OF_HOST, "no memory to show so much at once; use --limit");
+    if (style == DATA_JSON)
+        text_append(out, "]}\n", 3);
+    else if (out->data[out->bytes - 1] != '\n')
+        text_append(out, "\n", 1);
+    return TMB_OK;
 }
 
 tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
@@ -84,10 +101,8 @@ tmb_status dataset_show(const Dataset *dataset, const Tokenizer *tokenizer,
         const Example *example = &dataset->examples[i];
         Tokens tokens = {0};
         tmb_status status = example_encode(example, tokenizer, chat, false, &tokens);
-        if (status == TMB_OK && style == DATA_JSON)
-            show_json(example, tokenizer, &tokens, out);
-        else if (status == TMB_OK)
-            show_text(example, tokenizer, &tokens, style == DATA_COLOURED, out);
+        if (status == TMB_OK)
+            status = show_example(example, tokenizer, &tokens, style, out);
         tokens_finish(&tokens);
         if (status != TMB_OK)
             return fail_in(status, "%s: line %zu: ", example->file, example->line);
@@ -164,8 +179,10 @@ static tmb_status check_repeats(const Dataset *dataset, const Tokens *tokens, Da
 tmb_status dataset_check(const Dataset *dataset, const Tokenizer *tokenizer,
                          const ChatTemplate *chat, uint32_t row_tokens, DataReport *out)
 {
-    Tokens *tokens = mem_new(dataset->count, sizeof *tokens);
+    Tokens *tokens = mem_try(dataset->count, sizeof *tokens);
     *out = (DataReport){0};
+    if (!tokens)
+        return fail(TMB_OUT_OF_HOST, "no memory for the tokens of %zu examples", dataset->count);
     tmb_status status = dataset_encode(dataset, tokenizer, chat, tokens);
     if (status == TMB_OK) {
         for (size_t i = 0; i < dataset->count; i++)

@@ -16,11 +16,16 @@ typedef struct Search {
 
 static void add(FragmentList *list, size_t begin, size_t end, uint32_t token, bool supervised)
 {
-    if (begin == end)
+    if (begin == end || list->exhausted)
         return;
     if (list->count == list->capacity) {
-        list->capacity = list->capacity ? list->capacity * 2 : 16;
-        list->items = mem_grow(list->items, list->capacity, sizeof *list->items);
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        Fragment *items = mem_try_grow(list->items, capacity, sizeof *items);
+        list->exhausted = !items;
+        if (!items)
+            return;
+        list->items = items;
+        list->capacity = capacity;
     }
     list->items[list->count++] = (Fragment){begin, end, token, supervised};
 }
@@ -104,12 +109,14 @@ static void first_fragments(const Search *search, FragmentList *list)
     }
 }
 
-void split_specials(const Tokenizer *tokenizer, const char *text, const TextRun *runs,
+tmb_status split_specials(const Tokenizer *tokenizer, const char *text, const TextRun *runs,
                           size_t run_count, FragmentList *out)
 {
-    size_t *run_ends = mem_new(run_count + 1, sizeof *run_ends), bytes = 0;
+    size_t *run_ends = mem_try(run_count + 1, sizeof *run_ends), bytes = 0;
     bool any_special = false, present[256] = {false};
     *out = (FragmentList){0};
+    if (!run_ends)
+        return fail(TMB_OUT_OF_HOST, "no memory for %zu pieces of text", run_count);
     for (size_t i = 0; i < run_count; i++) {
         run_ends[i] = bytes += runs[i].bytes;
         any_special |= runs[i].special;
@@ -134,8 +141,13 @@ void split_specials(const Tokenizer *tokenizer, const char *text, const TextRun 
             else
                 add(&next, item->begin, item->end, item->token, item->supervised);
         }
+        next.exhausted |= out->exhausted;
         free(out->items);
         *out = next;
     }
     free(run_ends);
+    if (out->exhausted)
+        return fail(TMB_OUT_OF_HOST, "no memory for more than %zu special tokens in a text of %zu bytes",
+                    out->count, bytes);
+    return TMB_OK;
 }

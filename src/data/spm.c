@@ -107,6 +107,11 @@ tmb_status spm_encode(const Tokenizer *tokenizer, const char *text, size_t bytes
     Merger merger = {0};
     if (!bytes)
         return TMB_OK;
+    size_t spaces = space_prefix;
+    for (size_t i = 0; i < bytes; i++)
+        spaces += text[i] == ' ';
+    if (!text_try_reserve(&marked, bytes + 3 * spaces))
+        return fail(TMB_OUT_OF_HOST, "no memory to tokenize a text of %zu bytes", bytes);
     if (space_prefix)
         text_append(&marked, space_mark, 3);
     for (size_t at = 0; at < bytes;) {

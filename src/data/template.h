@@ -38,6 +38,7 @@ size_t chat_template_stops(const ChatTemplate *chat, uint32_t ids[CHAT_STOPS]);
 typedef struct Rendering {
     TextRun *runs;
     size_t count, capacity;
+    bool exhausted;          /* memory ran out */
 } Rendering;
 
 /* With `prompt`, the text goes on to where the assistant's next reply begins. A role or an

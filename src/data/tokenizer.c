@@ -14,13 +14,22 @@ enum {
 };
 #define MAX_TEXT_BYTES ((size_t)1 << 30)     /* offsets are 32-bit, a space may take 3 bytes */
 
+static bool grow_tokens(Tokens *tokens)
+{
+    size_t capacity = tokens->capacity ? tokens->capacity * 2 : 64;
+    uint32_t *ids = mem_try_grow(tokens->ids, capacity, sizeof *ids);
+    tokens->ids = ids ? ids : tokens->ids;
+    uint8_t *supervised = ids ? mem_try_grow(tokens->supervised, capacity, 1) : NULL;
+    tokens->supervised = supervised ? supervised : tokens->supervised;
+    tokens->exhausted = !supervised;
+    tokens->capacity = supervised ? capacity : tokens->capacity;
+    return !tokens->exhausted;
+}
+
 void tokens_push(Tokens *tokens, uint32_t id, bool supervised)
 {
-    if (tokens->count == tokens->capacity) {
-        tokens->capacity = tokens->capacity ? tokens->capacity * 2 : 64;
-        tokens->ids = mem_grow(tokens->ids, tokens->capacity, sizeof *tokens->ids);
-        tokens->supervised = mem_grow(tokens->supervised, tokens->capacity, 1);
-    }
+    if (tokens->exhausted || (tokens->count == tokens->capacity && !grow_tokens(tokens)))
+        return;
     tokens->ids[tokens->count] = id;
     tokens->supervised[tokens->count++] = supervised;
 }
@@ -254,9 +263,8 @@ static tmb_status encode_joined(const Tokenizer *tokenizer, const char *text,
                                 const TextRun *runs, size_t count, Tokens *out)
 {
     FragmentList list;
-    tmb_status status = TMB_OK;
     bool after_special = true;
-    split_specials(tokenizer, text, runs, count, &list);
+    tmb_status status = split_specials(tokenizer, text, runs, count, &list);
     for (size_t i = 0; i < list.count && status == TMB_OK; i++) {
         const Fragment *item = &list.items[i];
         size_t bytes = item->end - item->begin;
@@ -272,6 +280,9 @@ static tmb_status encode_joined(const Tokenizer *tokenizer, const char *text,
         after_special = item->token != NO_TOKEN;
     }
     free(list.items);
+    if (status == TMB_OK && out->exhausted)
+        return fail(TMB_OUT_OF_HOST, "no memory for more than %zu tokens; use less text at once",
+                    out->count);
     return status;
 }
 
@@ -290,6 +301,8 @@ tmb_status tokenizer_encode_runs(const Tokenizer *tokenizer, const TextRun *runs
         return TMB_OK;
     if (count == 1)
         return encode_joined(tokenizer, runs[0].text, runs, count, out);
+    if (!text_try_reserve(&joined, bytes))
+        return fail(TMB_OUT_OF_HOST, "no memory to tokenize a text of %zu bytes", bytes);
     for (size_t i = 0; i < count; i++)
         text_append(&joined, runs[i].text, runs[i].bytes);
     tmb_status status = encode_joined(tokenizer, joined.data, runs, count, out);

@@ -22,8 +22,10 @@ typedef struct Tokens {
     uint32_t *ids;
     uint8_t *supervised;
     size_t count, capacity;
+    bool exhausted;          /* memory ran out, and tokens are missing at the end */
 } Tokens;
 
+/* Sets `exhausted` when there is no memory, which encoding turns into TMB_OUT_OF_HOST. */
 void tokens_push(Tokens *tokens, uint32_t id, bool supervised);
 void tokens_finish(Tokens *tokens);   /* releases the memory; may be used again */
 

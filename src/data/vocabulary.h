@@ -75,10 +75,11 @@ typedef struct Fragment {
 typedef struct FragmentList {
     Fragment *items;
     size_t count, capacity;
+    bool exhausted;           /* memory ran out */
 } FragmentList;
 /* Splits the runs' joined text at special tokens and at changes of `supervised`. The
- * list's items are malloc'd. */
-void split_specials(const Tokenizer *tokenizer, const char *text, const TextRun *runs,
-                    size_t run_count, FragmentList *out);
+ * list's items are malloc'd, whatever is returned. */
+TMB_MUST_USE tmb_status split_specials(const Tokenizer *tokenizer, const char *text,
+                                       const TextRun *runs, size_t run_count, FragmentList *out);
 
 #endif

@@ -108,6 +108,25 @@ static tmb_status keep_reached(Corpus *corpus, uint32_t first, uint64_t row_toke
     return TMB_OK;
 }
 
+/* Makes room for them, their tokens empty so far. */
+static tmb_status add_examples(Corpus *corpus, const Dataset *dataset)
+{
+    size_t total = corpus->count + dataset->count;
+    Tokens *tokens = mem_try_grow(corpus->tokens, total, sizeof *tokens);
+    corpus->tokens = tokens ? tokens : corpus->tokens;
+    double *weights = mem_try_grow(corpus->weights, total, sizeof *weights);
+    corpus->weights = weights ? weights : corpus->weights;
+    if (!tokens || !weights)
+        return fail(TMB_OUT_OF_HOST, "no memory for %zu examples", total);
+    memset(tokens + corpus->count, 0, dataset->count * sizeof *tokens);
+    for (size_t i = 0; i < dataset->count; i++) {
+        weights[corpus->count + i] = dataset->examples[i].weight;
+        corpus->empty += example_is_empty(&dataset->examples[i]);
+    }
+    corpus->count = (uint32_t)total;
+    return TMB_OK;
+}
+
 /* Appends the files' examples to the corpus. */
 static tmb_status append(const TrainBase *base, const char *const *paths, size_t count,
                          uint64_t row_tokens, Corpus *corpus)
@@ -118,17 +137,10 @@ static tmb_status append(const TrainBase *base, const char *const *paths, size_t
         status = fail(TMB_UNSUPPORTED, "%zu examples are more than fit into one run",
                       dataset.count);
     if (!status) {
-        size_t total = corpus->count + dataset.count;
-        corpus->tokens = mem_grow(corpus->tokens, total, sizeof *corpus->tokens);
-        corpus->weights = mem_grow(corpus->weights, total, sizeof *corpus->weights);
-        memset(corpus->tokens + corpus->count, 0, dataset.count * sizeof *corpus->tokens);
-        for (size_t i = 0; i < dataset.count; i++) {
-            corpus->weights[corpus->count + i] = dataset.examples[i].weight;
-            corpus->empty += example_is_empty(&dataset.examples[i]);
-        }
         uint32_t first = corpus->count;
-        corpus->count = (uint32_t)total;
-        status = dataset_encode(&dataset, base->tokenizer, base->chat, corpus->tokens + first);
+        status = add_examples(corpus, &dataset);
+        if (!status)
+            status = dataset_encode(&dataset, base->tokenizer, base->chat, corpus->tokens + first);
         if (!status)
             status = keep_reached(corpus, first, row_tokens, paths[0]);
     }
@@ -146,9 +158,15 @@ static tmb_status split(Corpus *corpus, double share, uint64_t seed)
                     "more examples or a validation file", share, corpus->count,
                     plural(corpus->count));
     Rng rng;
-    uint32_t *order = MEM_NEW_ARRAY(uint32_t, corpus->count);
-    Tokens *tokens = MEM_NEW_ARRAY(Tokens, corpus->count);
-    double *weights = MEM_NEW_ARRAY(double, corpus->count);
+    uint32_t *order = mem_try(corpus->count, sizeof *order);
+    Tokens *tokens = mem_try(corpus->count, sizeof *tokens);
+    double *weights = mem_try(corpus->count, sizeof *weights);
+    if (!order || !tokens || !weights) {
+        free(order);
+        free(tokens);
+        free(weights);
+        return fail(TMB_OUT_OF_HOST, "no memory to divide %u examples", corpus->count);
+    }
     for (uint32_t i = 0; i < corpus->count; i++)
         order[i] = i;
     rng_init(&rng, seed ^ 0x68656c64u);   /* not the order of the training examples */

@@ -54,7 +54,9 @@ static tmb_status score_all(const TrainBase *base, const EvaluateParams *params,
                             uint32_t row_tokens, const Tokens *const *list, uint32_t count,
                             Score **scores)
 {
-    *scores = MEM_NEW_ARRAY(Score, count);
+    *scores = mem_try(count, sizeof **scores);
+    if (!*scores)
+        return fail(TMB_OUT_OF_HOST, "no memory for the scores of %u texts", count);
     tmb_status status = score_once(base, params, row_tokens, list, count, *scores);
     if (status == TMB_DEVICE_LOST) {
         TRY(gpu_reopen(base->gpu));
@@ -90,19 +92,22 @@ static tmb_status score_windows(const TrainBase *base, const EvaluateParams *par
     if (text->count < 2 || text->count / window >= UINT32_MAX)
         return fail(TMB_BAD_INPUT, "%s holds %zu tokens", params->file, text->count);
     uint32_t count = (uint32_t)((text->count - 2) / window + 1);
-    Tokens *windows = MEM_NEW_ARRAY(Tokens, count);
-    const Tokens **list = MEM_NEW_ARRAY(const Tokens *, count);
+    Score *scores = NULL;
+    Tokens *windows = mem_try(count, sizeof *windows);
+    const Tokens **list = mem_try(count, sizeof *list);
+    tmb_status status = TMB_OK;
+    if (!windows || !list)
+        TRY_OR(done, status, fail(TMB_OUT_OF_HOST, "no memory for %u windows", count));
     for (uint32_t i = 0; i < count; i++) {
         size_t first = (size_t)i * window, left = text->count - first;
         windows[i] = (Tokens){.ids = text->ids + first, .supervised = text->supervised + first,
                               .count = left < window + 1u ? left : window + 1u};
         list[i] = &windows[i];
     }
-    Score *scores;
-    tmb_status status = score_all(base, params, row_tokens > window ? row_tokens : window, list,
-                                  count, &scores);
-    if (!status)
-        status = set_means(params->file, score_total(scores, count), out);
+    TRY_OR(done, status, score_all(base, params, row_tokens > window ? row_tokens : window, list,
+                                   count, &scores));
+    status = set_means(params->file, score_total(scores, count), out);
+done:
     free(scores);
     free(list);
     free(windows);
@@ -137,10 +142,12 @@ static tmb_status evaluate_text(const TrainBase *base, const EvaluateParams *par
 /* ---- JSONL -------------------------------------------------------------- */
 
 /* Marks which of `count` examples are taken; all when limit is 0. */
-static void choose(size_t count, uint32_t limit, uint64_t seed, bool *taken)
+static tmb_status choose(size_t count, uint32_t limit, uint64_t seed, bool *taken)
 {
     Rng rng;
-    uint32_t *order = MEM_NEW_ARRAY(uint32_t, count);
+    uint32_t *order = mem_try(count, sizeof *order);
+    if (!order)
+        return fail(TMB_OUT_OF_HOST, "no memory to choose among %zu examples", count);
     uint32_t chosen = limit && limit < count ? limit : (uint32_t)count;
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
@@ -150,6 +157,7 @@ static void choose(size_t count, uint32_t limit, uint64_t seed, bool *taken)
     for (uint32_t i = 0; i < chosen; i++)
         taken[order[i]] = true;
     free(order);
+    return TMB_OK;
 }
 
 /* The token sequences to score: of each taken example its reply, then, for pairs, the
@@ -210,15 +218,17 @@ static tmb_status score_dataset(const TrainBase *base, const EvaluateParams *par
 {
     Score *scores = NULL;
     uint32_t row_tokens = settings_row_tokens(base->model, params->row_tokens);
-    bool *taken = MEM_NEW_ARRAY(bool, dataset->count);
-    Replies replies = {MEM_NEW_ARRAY(Tokens, 2 * dataset->count),
-                       MEM_NEW_ARRAY(const Tokens *, 2 * dataset->count), 0};
-    choose(dataset->count, params->limit, params->seed, taken);
-    tmb_status status = encode_replies(base, dataset, taken, &replies);
-    if (!status)
-        status = score_all(base, params, row_tokens, replies.list, replies.count, &scores);
-    if (!status)
-        status = add_up(params, dataset, taken, scores, out);
+    bool *taken = mem_try(dataset->count, sizeof *taken);
+    Replies replies = {mem_try(2 * dataset->count, sizeof(Tokens)),
+                       mem_try(2 * dataset->count, sizeof(const Tokens *)), 0};
+    tmb_status status = TMB_OK;
+    if (!taken || !replies.tokens || !replies.list)
+        TRY_OR(done, status, fail(TMB_OUT_OF_HOST, "no memory for %zu examples", dataset->count));
+    TRY_OR(done, status, choose(dataset->count, params->limit, params->seed, taken));
+    TRY_OR(done, status, encode_replies(base, dataset, taken, &replies));
+    TRY_OR(done, status, score_all(base, params, row_tokens, replies.list, replies.count, &scores));
+    status = add_up(params, dataset, taken, scores, out);
+done:;
     uint32_t longer = 0;
     for (uint32_t i = 0; i < replies.count; i++) {
         longer += replies.tokens[i].count > row_tokens + 1u;
@@ -246,7 +256,7 @@ static tmb_status evaluate_jsonl(const TrainBase *base, const EvaluateParams *pa
     if (!status && dataset.count > UINT32_MAX / 2)
         status = fail(TMB_UNSUPPORTED, "%s: too many examples", params->file);
     if (!status && params->system)
-        dataset_set_system(&dataset, params->system);
+        status = dataset_set_system(&dataset, params->system);
     if (!status)
         status = score_dataset(base, params, &dataset, out);
     dataset_finish(&dataset);

@@ -21,11 +21,15 @@ static void advance(Order *order)
     shuffle(order);
 }
 
-void order_init(Order *order, uint32_t count, uint64_t seed)
+tmb_status order_init(Order *order, uint32_t count, uint64_t seed)
 {
-    *order = (Order){.items = MEM_NEW_ARRAY(uint32_t, count), .count = count};
+    *order = (Order){.items = mem_try(count, sizeof *order->items)};
+    if (!order->items)
+        return fail(TMB_OUT_OF_HOST, "no memory for the order of %u examples", count);
+    order->count = count;
     rng_init(&order->rng, seed);
     shuffle(order);
+    return TMB_OK;
 }
 
 void order_finish(Order *order)

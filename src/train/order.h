@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "base/status.h"
 
 typedef struct Order {
     uint32_t *items;         /* [count] of this epoch */
@@ -16,7 +17,8 @@ typedef struct Order {
     Rng rng;                 /* as it was before this epoch's shuffle */
 } Order;
 
-void order_init(Order *order, uint32_t count, uint64_t seed);
+/* TMB_OUT_OF_HOST when so many cannot be numbered in memory. */
+TMB_MUST_USE tmb_status order_init(Order *order, uint32_t count, uint64_t seed);
 void order_finish(Order *order);
 /* Continues where a saved state stopped: the same steps follow. */
 void order_restore(Order *order, uint64_t epoch, uint32_t position, const Rng *rng);

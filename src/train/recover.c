@@ -57,7 +57,7 @@ tmb_status session_start(Session *session)
     TRY(begin_values(session));
     session->state = (CheckpointState){.best = INFINITY};
     order_finish(&session->order);
-    order_init(&session->order, session->examples->train_count, session->run->config.seed);
+    TRY(order_init(&session->order, session->examples->train_count, session->run->config.seed));
     return session->run->frozen ? session_restore(session) : TMB_OK;
 }
 

@@ -158,13 +158,17 @@ tmb_status session_step(Session *session)
 static tmb_status score_held(Session *session, Score *total)
 {
     uint32_t count = session->examples->held_count;
-    const Tokens **list = MEM_NEW_ARRAY(const Tokens *, count);
-    Score *scores = MEM_NEW_ARRAY(Score, count);
+    const Tokens **list = mem_try(count, sizeof *list);
+    Score *scores = mem_try(count, sizeof *scores);
+    tmb_status status = TMB_OK;
+    if (!list || !scores)
+        TRY_OR(done, status, fail(TMB_OUT_OF_HOST, "no memory to score %u examples", count));
     for (uint32_t i = 0; i < count; i++)
         list[i] = &session->examples->held[i];
-    tmb_status status = score_examples(session->engine, list, count,
-                                       (uint32_t)session->run->config.row_tokens, false, scores);
+    TRY_OR(done, status, score_examples(session->engine, list, count,
+                                        (uint32_t)session->run->config.row_tokens, false, scores));
     *total = score_total(scores, count);
+done:
     free(list);
     free(scores);
     return status;

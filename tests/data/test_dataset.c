@@ -56,7 +56,7 @@ static void test_formats(Test *test, const Setting *setting)
         CHECK_STRING(test, "yes", e[2].messages[2].content);
         CHECK_STRING(test, "no", e[2].rejected);
         CHECK(test, !e[0].rejected);
-        dataset_set_system(&dataset, "new");
+        CHECK_OK(test, dataset_set_system(&dataset, "new"));
         CHECK(test, e[0].count == 3 && e[2].count == 3);
         CHECK_STRING(test, "new", e[0].messages[0].content);
         CHECK_STRING(test, "new", e[2].messages[0].content);

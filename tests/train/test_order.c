@@ -9,7 +9,7 @@ static void each_once_an_epoch(Test *test)
 {
     Order order;
     uint32_t first[COUNT], got, same = 0;
-    order_init(&order, COUNT, 9);
+    REQUIRE_OK(test, order_init(&order, COUNT, 9));
     for (unsigned epoch = 0; epoch < 3; epoch++) {
         unsigned seen[COUNT] = {0}, steps = 0, taken = 0;
         while (taken < COUNT) {
@@ -36,8 +36,8 @@ static void goes_on_alike(Test *test, unsigned cut)
 {
     Order straight, resumed;
     uint32_t got, again;
-    order_init(&straight, COUNT, 1);
-    order_init(&resumed, COUNT, 2);
+    REQUIRE_OK(test, order_init(&straight, COUNT, 1));
+    REQUIRE_OK(test, order_init(&resumed, COUNT, 2));
     for (unsigned step = 0; step < cut; step++)
         order_next(&straight, WANT, &got);
     order_restore(&resumed, straight.epoch, straight.position, &straight.rng);
