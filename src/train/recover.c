@@ -98,6 +98,7 @@ static tmb_status open_again(Session *session, tmb_status why)
 static tmb_status give_up(Session *session, tmb_status status, uint64_t step)
 {
     char *why = mem_string(tmb_last_error());
+    const char *model = session->base->model_path, *run = session->run->path;
     bool often = status == TMB_DEVICE_LOST && session->losses >= LOSSES;
     const char *what = status == TMB_OUT_OF_DEVICE ? "device memory ran out"
                        : often ? "the device was lost three times in a row" : "the device was lost";
@@ -109,10 +110,13 @@ static tmb_status give_up(Session *session, tmb_status status, uint64_t step)
                       "go on from step %" PRIu64 " with --resume", what, step, why, unsaved,
                       session->saved_step);
         free(unsaved);
+    } else if (!session->saved_step) {
+        status = fail(status, "%s after step %" PRIu64 " (%s); no step is saved yet, begin again with: "
+                      "timbre train \"%s\" -o \"%s\" --resume", what, step, why, model, run);
     } else {
         status = fail(status, "%s after step %" PRIu64 " (%s); the state after step %" PRIu64 " is "
                       "saved, go on with: timbre train \"%s\" -o \"%s\" --resume", what, step, why,
-                      session->saved_step, session->base->model_path, session->run->path);
+                      session->saved_step, model, run);
     }
     free(why);
     return status;

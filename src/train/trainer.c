@@ -121,9 +121,8 @@ static tmb_status set_up(Session *session, double started)
     }
     tmb_status status = begin(session, started);
     while (session_survives(session, status)) {
-        status = session_reopen(session, status);
-        if (!status)
-            status = begin(session, started);
+        TRY(session_reopen(session, status));
+        status = begin(session, started);
     }
     TRY(status);
     return fresh ? TMB_OK : session_check_disk(session);     /* restored: the steps left are known */

@@ -4,6 +4,8 @@
 # one sentence, and a run that goes on.
 timbre=$1
 model=$2
+. "$(dirname "$0")/check.inc"
+check_also=error
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -11,17 +13,6 @@ passed=0 failed=0
 LP_NUM_THREADS=0
 export LP_NUM_THREADS
 
-check() { # NAME COMMAND...
-    name=$1
-    shift
-    if "$@" > check.log 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n' "$name"
-        tail -n 5 check.log error | sed 's/^/    | /'
-    fi
-}
 # faulty FAULTS CODE OUTPUT COMMAND...: ends with this code; standard error in the file error
 faulty() {
     faults=$1 wanted=$2 output=$3
@@ -64,6 +55,13 @@ train() { "$timbre" train "$model" letters.jsonl --steps 4 --step-examples 3 --r
 train -o calm > /dev/null 2>&1
 check 'train ends when the device does not come back' faulty 'lost@wait:14,lost@open:2-' 4 out train -o gone
 check 'train says how to go on' lines 1 'is saved, go on with: timbre train .* --resume'
+check 'train ends when the device goes before the run has begun' faulty 'lost@wait:2,lost@open:2-' 4 out train -o none
+check 'train says that nothing was begun' lines 1 'before the first step .*; nothing was begun'
+check 'train leaves no RUN then' test ! -e none
+check 'train ends when nothing is saved yet' faulty 'lost@wait:5,lost@open:2-' 4 out train -o early
+check 'train promises no state then' lines 1 'after step 0 .*no step is saved yet, begin again with: timbre train .* --resume'
+check 'train begins again' faulty '' 0 out train -o early --resume
+check 'train ends with the same bits as well' cmp calm/adapter/adapter.gguf early/adapter/adapter.gguf
 check 'train goes on' faulty '' 0 out train -o gone --resume
 check 'train ends with the same bits' cmp calm/adapter/adapter.gguf gone/adapter/adapter.gguf
 echo "$passed passed, $failed failed, 0 skipped"
