@@ -43,7 +43,7 @@ static const uint8_t type_bytes[GGUF_TYPE_COUNT] = {
 
 /* ---- bytes -------------------------------------------------------------- */
 
-static uint64_t load(const unsigned char *data, unsigned bytes)
+uint64_t gguf_load(const unsigned char *data, unsigned bytes)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++)
@@ -68,7 +68,7 @@ static tmb_status take(Cursor *cursor, unsigned bytes, const char *what, uint64_
 {
     if (left(cursor) < bytes)
         return cut(cursor, what);
-    *out = load(cursor->gguf->map.data + cursor->at, bytes);
+    *out = gguf_load(cursor->gguf->map.data + cursor->at, bytes);
     cursor->at += bytes;
     return TMB_OK;
 }

@@ -103,4 +103,7 @@ const GgufEntry *gguf_find_entry(const Gguf *gguf, const char *key);       /* NU
 /* The value in one line for people: "32", "\"llama\"", "[49152 strings]". */
 void gguf_entry_print(const GgufEntry *entry, char *line, size_t bytes);
 
+/* An unsigned number of 1 to 8 bytes as the file has it, aligned or not. */
+uint64_t gguf_load(const unsigned char *data, unsigned bytes);
+
 #endif

@@ -14,14 +14,6 @@ static const char *const type_names[GGUF_TYPE_COUNT] = {
     [GGUF_I64] = "i64", [GGUF_F64] = "f64",
 };
 
-static uint64_t load(const unsigned char *data, unsigned bytes)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        value |= (uint64_t)data[i] << 8 * i;
-    return value;
-}
-
 /* A number of a fixed-size type, as a signed or an unsigned integer and as a double. */
 typedef struct Number {
     bool integer, negative;
@@ -41,14 +33,14 @@ static Number number_at(GgufType type, const unsigned char *data)
     double real;
     uint64_t bits;
     switch (type) {
-    case GGUF_U8: case GGUF_BOOL: bits = load(data, 1); break;
-    case GGUF_U16: bits = load(data, 2); break;
-    case GGUF_U32: bits = load(data, 4); break;
-    case GGUF_U64: bits = load(data, 8); break;
-    case GGUF_I8: return number_from_signed((int8_t)load(data, 1));
-    case GGUF_I16: return number_from_signed((int16_t)load(data, 2));
-    case GGUF_I32: return number_from_signed((int32_t)load(data, 4));
-    case GGUF_I64: return number_from_signed((int64_t)load(data, 8));
+    case GGUF_U8: case GGUF_BOOL: bits = gguf_load(data, 1); break;
+    case GGUF_U16: bits = gguf_load(data, 2); break;
+    case GGUF_U32: bits = gguf_load(data, 4); break;
+    case GGUF_U64: bits = gguf_load(data, 8); break;
+    case GGUF_I8: return number_from_signed((int8_t)gguf_load(data, 1));
+    case GGUF_I16: return number_from_signed((int16_t)gguf_load(data, 2));
+    case GGUF_I32: return number_from_signed((int32_t)gguf_load(data, 4));
+    case GGUF_I64: return number_from_signed((int64_t)gguf_load(data, 8));
     case GGUF_F32:
         memcpy(&single, data, sizeof single);
         return (Number){false, single < 0, 0, (double)single};
@@ -200,7 +192,7 @@ bool gguf_array_next(GgufArray *strings, const char **data, size_t *bytes)
     assert(strings->type == GGUF_STRING);
     if (!strings->count)
         return false;
-    *bytes = (size_t)load(strings->data, 8);
+    *bytes = (size_t)gguf_load(strings->data, 8);
     *data = (const char *)strings->data + 8;
     strings->data += 8 + *bytes;
     strings->count--;

@@ -3,7 +3,7 @@
  * take the emulated rows.
  * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS]] */
 #include "kernels/policy.h"
-#include "packed.h"
+#include "random.h"
 #include "test.h"
 
 typedef struct Setup {
@@ -273,31 +273,15 @@ static void test_choice(Test *test, const Gpu *gpu)
 int main(int argc, char **argv)
 {
     Test test = {.name = "half"};
-    Model *model = NULL;
-    Lora *lora = NULL;
-    Gpu *gpu = NULL;
-    char path[1024];
-    if (argc < 2)
-        return 2;
-    GpuParams gpu_params = {.device = argc > 2 && *argv[2] ? argv[2] : NULL,
-                            .caps = argc > 3 ? argv[3] : NULL};
-    if (gpu_open(&gpu_params, &gpu) != TMB_OK) {
-        printf("%s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
-        return 77;
-    }
-    snprintf(path, sizeof path, "%s/random.gguf", argv[1]);
-    LoraParams params = {.rank = PACKED_RANK, .alpha = 8};
-    if (CHECK_OK(&test, model_open(path, &model)) &&
-        CHECK_OK(&test, lora_create(model, &params, gpu_caps(gpu)->storage_range, &lora))) {
-        Setup setup = {&test, model, lora, gpu};
-        test_choice(&test, gpu);
+    RandomModel small;
+    if (random_open(&test, argc, argv, &small)) {
+        Setup setup = {&test, small.model, small.lora, small.gpu};
+        test_choice(&test, small.gpu);
         test_nodes(&setup);
         test_numbers(&setup);
         test_rounding(&setup);
         test_compare(&setup);
     }
-    lora_destroy(&lora);
-    model_close(&model);
-    gpu_close(&gpu);
+    random_close(&small);
     return test_end(&test);
 }

@@ -1,7 +1,7 @@
 /* What a step may be cut into: two rows give the gradients of one packed row, a longer row
  * changes nothing; and the comparison with the interpreter finds the node that differs.
  * Usage: test_runs GOLDEN_FOLDER [DEVICE [CAPS]] */
-#include "packed.h"
+#include "random.h"
 #include "test.h"
 
 typedef struct Machine {
@@ -186,30 +186,14 @@ static void test_decode(Machine m)
 int main(int argc, char **argv)
 {
     Test test = {.name = "runs"};
-    Model *model = NULL;
-    Lora *lora = NULL;
-    Gpu *gpu = NULL;
-    char path[1024];
-    if (argc < 2)
-        return 2;
-    GpuParams gpu_params = {.device = argc > 2 && *argv[2] ? argv[2] : NULL,
-                            .caps = argc > 3 ? argv[3] : NULL};
-    if (gpu_open(&gpu_params, &gpu) != TMB_OK) {
-        printf("%s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
-        return 77;
-    }
-    snprintf(path, sizeof path, "%s/random.gguf", argv[1]);
-    LoraParams params = {.rank = PACKED_RANK, .alpha = 8};
-    if (CHECK_OK(&test, model_open(path, &model)) &&
-        CHECK_OK(&test, lora_create(model, &params, gpu_caps(gpu)->storage_range, &lora))) {
-        Machine machine = {.test = &test, .model = model, .lora = lora, .gpu = gpu};
-        Packed packed = packed_case(model_config(model)->vocab);
+    RandomModel small;
+    if (random_open(&test, argc, argv, &small)) {
+        Machine machine = {.test = &test, .model = small.model, .lora = small.lora, .gpu = small.gpu};
+        Packed packed = packed_case(model_config(small.model)->vocab);
         test_parts(machine, &packed);
         test_compare(machine, &packed);
         test_decode(machine);
     }
-    lora_destroy(&lora);
-    model_close(&model);
-    gpu_close(&gpu);
+    random_close(&small);
     return test_end(&test);
 }

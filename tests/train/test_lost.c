@@ -3,6 +3,7 @@
  * Usage: test_lost TINY_CHAT_GGUF [MORE]: so many more random losses of each kind. */
 #include <stdlib.h>
 
+#include "setup.h"
 #include "test.h"
 
 #include "base/mem.h"
@@ -17,15 +18,6 @@ enum { STEPS = 8 };
 static const char folder[] = "test_lost folder";
 static const char letters[] = "test_lost folder/letters.jsonl";
 static const char logged[] = "test_lost.log";
-
-typedef struct Setup {
-    TrainBase base;
-    Gpu *gpu;
-    Model *model;
-    Tokenizer *tokenizer;
-    ChatTemplate *chat;
-    char sha256[SHA256_TEXT];
-} Setup;
 
 /* What the events of a run said, and what goes wrong at one of them. */
 typedef struct Heard {
@@ -239,14 +231,7 @@ static void all(Test *test, Setup *setup, const char *path, unsigned more)
     Heard heard = {0};
     REQUIRE_OK(test, os_remove_tree(folder));
     REQUIRE_OK(test, os_make_directories(folder));
-    REQUIRE_OK(test, model_open(path, &setup->model));
-    REQUIRE_OK(test, tokenizer_load(model_gguf(setup->model), &setup->tokenizer));
-    REQUIRE_OK(test, chat_template_load(model_gguf(setup->model), setup->tokenizer,
-                                        &setup->chat));
-    REQUIRE_OK(test, sha256_file(path, setup->sha256));
-    setup->base = (TrainBase){.gpu = setup->gpu, .model = setup->model, .model_path = path,
-                              .model_sha256 = setup->sha256, .tokenizer = setup->tokenizer,
-                              .chat = setup->chat, .version = "test"};
+    REQUIRE_OK(test, setup_load(setup, path));
     write_letters(test);
     faults_set(NULL);
     REQUIRE_OK(test, train(setup, "test_lost folder/calm", false, &heard));
@@ -275,10 +260,7 @@ int main(int argc, char **argv)
         test_skip(&test, "the fault layer is not loaded");
     else if (CHECK_OK(&test, status))
         all(&test, &setup, argv[1], argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0);
-    chat_template_destroy(&setup.chat);
-    tokenizer_destroy(&setup.tokenizer);
-    model_close(&setup.model);
-    gpu_close(&setup.gpu);
+    setup_finish(&setup);
     (void)!os_remove(logged);
     return test_end(&test);
 }

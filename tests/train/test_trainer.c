@@ -2,6 +2,7 @@
  * refused. Usage: test_trainer TINY_CHAT_GGUF */
 #include <stdlib.h>
 
+#include "setup.h"
 #include "test.h"
 
 #include "base/json.h"
@@ -17,15 +18,6 @@
 static const char folder[] = "test_trainer folder";
 static const char letters[] = "test_trainer folder/letters.jsonl";
 static const char others[] = "test_trainer folder/others.jsonl";
-
-typedef struct Setup {
-    TrainBase base;
-    Gpu *gpu;
-    Model *model;
-    Tokenizer *tokenizer;
-    ChatTemplate *chat;
-    char sha256[SHA256_TEXT];
-} Setup;
 
 /* What the events of a run said. */
 typedef struct Heard {
@@ -508,14 +500,7 @@ static void all(Test *test, Setup *setup, const char *path)
 {
     REQUIRE_OK(test, os_remove_tree(folder));
     REQUIRE_OK(test, os_make_directories(folder));
-    REQUIRE_OK(test, model_open(path, &setup->model));
-    REQUIRE_OK(test, tokenizer_load(model_gguf(setup->model), &setup->tokenizer));
-    REQUIRE_OK(test, chat_template_load(model_gguf(setup->model), setup->tokenizer,
-                                        &setup->chat));
-    REQUIRE_OK(test, sha256_file(path, setup->sha256));
-    setup->base = (TrainBase){.gpu = setup->gpu, .model = setup->model, .model_path = path,
-                              .model_sha256 = setup->sha256, .tokenizer = setup->tokenizer,
-                              .chat = setup->chat, .version = "test"};
+    REQUIRE_OK(test, setup_load(setup, path));
     write_letters(test, letters, 12, "Off to the hills");
     write_letters(test, others, 4, "ZZZZ QQQQ");
     learns_and_keeps_the_best(test, setup);
@@ -547,9 +532,6 @@ int main(int argc, char **argv)
         test_skip(&test, tmb_last_error());
     else if (CHECK_OK(&test, status))
         all(&test, &setup, argv[1]);
-    chat_template_destroy(&setup.chat);
-    tokenizer_destroy(&setup.tokenizer);
-    model_close(&setup.model);
-    gpu_close(&setup.gpu);
+    setup_finish(&setup);
     return test_end(&test);
 }
