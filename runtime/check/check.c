@@ -124,23 +124,27 @@ static double ulp_distance(double got, double want)
     return unit > 0 ? fabs(got - want) / unit : 0;
 }
 
-/* Share of the allowed error; 0 when the result is the narrowed reference itself. */
+/* Share of the allowed error; 0 when the result is the narrowed reference itself. What must be
+ * infinite has to be, with this sign: no finite number is near. */
 static double error_share(const TruthBind *bind, uint64_t index, double got, double tolerance)
 {
-    const double want = bind->want[index];
+    double want = bind->want[index], other = bind->flushed ? bind->flushed[index] : want;
     if (isnan(want) || isnan(got))
         return isnan(want) && isnan(got) ? 0 : INFINITY;
-    if (got == truth_narrowed(bind->dtype, want))
+    /* denormals taken for zeros, in the inputs or on the way, give the other */
+    if (got == truth_narrowed(bind->dtype, want) || got == truth_narrowed(bind->dtype, other))
         return 0;
+    want = isfinite(want) ? want : other;
+    other = isfinite(other) ? other : want;
+    if (!isfinite(got) || !isfinite(want))
+        return INFINITY;
     double allowed = tolerance * fmax(fabs(want), bind->scale), error = fabs(got - want);
     if (bind->flushed) {
-        /* denormals taken for zeros, in the inputs or on the way */
-        const double other = bind->flushed[index];
         error = fmin(error, fabs(got - other));
         allowed += tolerance > 0 ? fabs(want - other) + ldexp(1, -100) : 0;
         error = fabs(want) < FLT_MIN && got == 0 ? 0 : error;
     }
-    return error == 0 ? 0 : allowed > 0 && isfinite(got) ? error / allowed : INFINITY;
+    return error == 0 ? 0 : allowed > 0 ? error / allowed : INFINITY;
 }
 
 static void compare(const KernelRow *row, const Truth *truth, uint32_t index,
