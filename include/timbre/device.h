@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 typedef struct tmb_device tmb_device;
+typedef struct tmb_model tmb_model;
 
 typedef struct tmb_device_params {
     const char *device;     /* index as text or part of a name; NULL: discrete, integrated, CPU */
@@ -20,10 +21,12 @@ typedef struct tmb_device_params {
     int profile;            /* non-zero: time every dispatch */
     int validate;           /* non-zero: enable the Khronos validation layer when installed */
     const char *helper;     /* path of the timbre program: tries kernels that drivers have crashed
-                             * in (matrix units) in a process of its own, once per device, driver
-                             * and version; NULL: those that were not tried yet are not used.
-                             * It also measures which tile sizes are the fastest here */
-    int retune;             /* non-zero: the helper does all that again */
+                             * in (matrix units) in a process of its own, once per device, driver,
+                             * set of kernels and size of model; NULL: those that were not tried yet
+                             * are not used. It also measures which tile sizes are the fastest here */
+    const tmb_model *model; /* at whose sizes it measures; NULL: those of a usual model */
+    int retune;             /* non-zero: the helper does all that again, and on CPU drivers too,
+                             * where tile sizes are otherwise taken from a table */
 } tmb_device_params;
 
 /* Opens a device; TMB_NO_DEVICE or TMB_OUT_OF_DEVICE with one sentence. One
@@ -38,10 +41,11 @@ const char *tmb_device_why(const tmb_device *device);
  * device; NULL beyond the last. Owned by the device until its next call. */
 const char *tmb_device_note(tmb_device *device, unsigned index);
 
-/* What a helper does: opens the device and tries one kernel. The answer for whoever started it is
- * one line of at most `capacity` bytes. */
-TMB_MUST_USE tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernel,
-                                         char *line, size_t capacity);
+/* What a helper does, with the words it was started with: opens the device and tries kernels
+ * (names separated by commas) at the sizes of a model. What whoever started it waits for is one
+ * line for each of them, given to `line` as soon as it is known. */
+TMB_MUST_USE tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels,
+                                         const char *sizes, void (*line)(const char *text));
 
 typedef struct tmb_device_info {
     char name[256];

@@ -1,45 +1,61 @@
 #ifndef CHECK_PROBE_H
 #define CHECK_PROBE_H
-/* Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
- * matrices). A child process tries each of them once per device, driver, set of capabilities and
- * version of Timbre; only those that it found right and faster than the best other row are used.
- * The same child races the row's tunings, and those of the rows marked `tune` on a GPU. */
+/* What is found out about kernels on the device at hand, in child processes, once per device,
+ * driver, set of capabilities, set of kernels and size of model:
+ * Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
+ * matrices have a process each); only those found right and faster than the best other row are used.
+ * The tunings of rows marked `tune` race each other; kernels/tunings.h says where the race starts. */
 
 #include "kernels/policy.h"
 
-enum { PROBE_LINE = 400 };
+enum { PROBE_LINE = 900 };
 
-/* In the child: which tuning is the fastest at a size that training has, is the row right for its
- * cases with that and without, and is it faster than the best row that needs no probe? The answer
- * is one line for probe_verdict. */
-void probe_row(Gpu *gpu, const KernelRow *row, char line[PROBE_LINE]);
+/* Sizes of a model of a billion parameters, for when none is at hand. */
+extern const KernelShape probe_usual_shape;
+/* As "512,2048,…", in the order of the fields; false: not that. */
+bool probe_shape_read(const char *text, KernelShape *out);
 
-/* In the parent: `program command ROW DEVICE CAPS` is run and must print that line. */
+/* In the child: which tuning is the fastest at these sizes, is the row right for its cases with
+ * that and without, and is it faster than the best row that needs no probe? The answer is one line
+ * for probe_verdict, which begins with the row's name. */
+void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char line[PROBE_LINE]);
+
+/* In the parent: `program command ROWS DEVICE CAPS SHAPE` is run, with names separated by commas,
+ * and must print that line for each of them. */
 typedef struct ProbeHelper {
     const char *program;         /* a path; NULL: there is none, and nothing is tried */
     const char *command;
     const char *device, *caps;   /* as in GpuParams, NULL becomes "" */
+    const KernelShape *shape;    /* of the model in use, NULL: the usual one */
     double seconds;              /* a child that takes longer is ended */
-    bool again;                  /* what is remembered does not count */
+    bool again;                  /* what is remembered of the rows does not count */
+    /* These rows only, NULL: all; and told what every tuning took (TUNE_DEFAULT: what would be
+     * used without the race), NULL: nobody. */
+    bool (*wanted)(void *context, const KernelRow *row);
+    void (*timed)(void *context, const KernelRow *row, int index, double seconds);
+    void *context;
 } ProbeHelper;
 
-/* What a child's end and line say about a row. */
-void probe_verdict(const char *row, int exit_code, const char *line, double seconds,
+/* What a child's end and its line about a row say; an empty line: it printed none. */
+void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_code, const char *line,
                    KernelPolicy *policy);
-/* Tries one row in a child process. */
-void probe_in_child(const ProbeHelper *helper, const char *row, KernelPolicy *policy);
+/* Tries rows, names separated by commas, in one child process. */
+void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy);
 
-/* Whether there is something to find out about the row here: it could run, but for the verdict, and
- * is marked. CPU drivers have rows of their own, so nothing is tuned there. */
-bool probe_applies(const GpuCaps *caps, const KernelRow *row);
+/* Whether there is something to find out about the row here: it is built, could run, and is marked.
+ * CPU drivers have rows of their own whose tunings are as good as equal (kernels/tunings.c), so
+ * there all but matrix units waits until it is asked for (`again`). */
+bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape *shape, bool again);
 /* What an earlier process found out: empty, but for made_by, when there is no such file (or path
- * is NULL), or it was made by another build or driver, or is damaged. */
+ * is NULL), or it was made with other kernels or another driver, or is damaged. */
 void probe_recall(const char *path, const char *made_by, KernelPolicy *policy);
 /* Writes it for the next one; a warning when that fails. */
 void probe_remember(const char *path, const KernelPolicy *policy);
+/* Where it is remembered, malloc'd; NULL: nowhere. */
+char *probe_path(const GpuCaps *caps, const KernelShape *shape);
 /* Loads what is known of this device from the cache folder, tries what is not, remembers it there
- * and gives the policy to the Gpu. `version` names this build; another one's file is not used.
- * One line for each row tried goes to the log. Failing to read or write the file costs time only. */
-void probe_device(Gpu *gpu, const ProbeHelper *helper, const char *version);
+ * and gives the policy to the Gpu. One line for each row tried goes to the log. Failing to read or
+ * write the file costs time only. */
+void probe_device(Gpu *gpu, const ProbeHelper *helper);
 
 #endif

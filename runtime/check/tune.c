@@ -40,52 +40,72 @@ static void race_end(Race *race)
         gpu_buffer_destroy(race->gpu, &race->bind[i].buffer);
 }
 
-static tmb_status best_of(const Race *race, const KernelTuning *tuning, double *best)
+/* The best of a few runs, of as many as `limit` seconds allow, but of one. */
+static tmb_status best_of(const Race *race, const KernelTuning *tuning, double limit, double *best)
 {
-    double seconds[TUNE_RUNS];
     GpuPipeline *pipeline;
     GpuDispatch dispatch;
+    double seconds;
     TRY(kernel_pipeline(race->gpu, race->row, tuning, &pipeline));
     check_dispatch(race->row, race->one, tuning, pipeline, &dispatch);
     memcpy(dispatch.bind, race->bind, sizeof race->bind);
-    TRY(gpu_time(race->gpu, &dispatch, 1, 1, seconds));   /* the first run is slower everywhere */
-    TRY(gpu_time(race->gpu, &dispatch, 1, TUNE_RUNS, seconds));
-    *best = seconds[0];
-    for (int i = 1; i < TUNE_RUNS; i++)
-        *best = seconds[i] < *best ? seconds[i] : *best;
+    TRY(gpu_time(race->gpu, &dispatch, 1, 1, &seconds));   /* the first run is slower everywhere */
+    const double begin = os_seconds();
+    for (int i = 0; i < TUNE_RUNS && (!i || os_seconds() - begin < limit); i++) {
+        TRY(gpu_time(race->gpu, &dispatch, 1, 1, &seconds));
+        *best = !i || seconds < *best ? seconds : *best;
+    }
     return TMB_OK;
 }
 
-static tmb_status race_all(const Race *race, double limit, int *index, double *seconds)
+static bool is_done(const KernelTuning *done, uint32_t count, const KernelTuning *tuning)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!memcmp(&done[i], tuning, sizeof *tuning))
+            return true;
+    return false;
+}
+
+static void note(TuneResult *out, int index, double seconds)
+{
+    out->time[out->count++] = (TuneTime){index, seconds};
+    if (out->count == 1 || seconds < out->best.seconds)
+        out->best = out->time[out->count - 1];
+}
+
+static tmb_status race_all(const Race *race, double limit, TuneResult *out)
 {
     const KernelRow *row = race->row;
-    double begin = os_seconds(), now;
-    KernelTuning tuning;
-    if (!kernel_fit(gpu_caps(race->gpu), row, NULL, race->one->push, &tuning))
+    const GpuCaps *caps = gpu_caps(race->gpu);
+    const double begin = os_seconds(), each = limit / (row->tuning_count + 1);
+    double now;
+    KernelTuning done[TUNE_MOST + 1];
+    uint32_t count = 0;
+    if (!kernel_fit(caps, row, NULL, race->one->push, &done[count++]))
         return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
-    *index = TUNE_DEFAULT;
-    TRY(best_of(race, &tuning, seconds));
-    for (uint32_t i = 0; i < row->tuning_count && os_seconds() - begin < limit; i++) {
-        if (!kernel_fit(gpu_caps(race->gpu), row, &row->tunings[i], race->one->push, &tuning))
+    TRY(best_of(race, &done[0], each, &now));
+    note(out, TUNE_DEFAULT, now);
+    for (uint32_t i = 0; i < row->tuning_count && i < TUNE_MOST && os_seconds() - begin < limit; i++) {
+        if (!kernel_fit_known(caps, row, &row->tunings[i], race->one->push, &done[count]) ||
+            is_done(done, count, &done[count]))
             continue;
-        tmb_status status = best_of(race, &tuning, &now);
+        tmb_status status = best_of(race, &done[count++], each, &now);
         if (status == TMB_DEVICE_LOST)
             return status;
-        if (status == TMB_OK && now < *seconds) {
-            *seconds = now;
-            *index = (int)i;
-        }
+        if (status == TMB_OK)
+            note(out, (int)i, now);
     }
     return TMB_OK;
 }
 
 tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit,
-                    int *index, double *seconds)
+                    TuneResult *out)
 {
     Race race = {.gpu = gpu, .row = row, .one = one};
+    *out = (TuneResult){.count = 0};
     tmb_status status = race_begin(&race);
     if (status == TMB_OK)
-        status = race_all(&race, limit, index, seconds);
+        status = race_all(&race, limit, out);
     race_end(&race);
     return status;
 }

@@ -4,12 +4,25 @@
 
 #include "kernels/kernel.h"
 
-enum { TUNE_DEFAULT = -1 };
+enum { TUNE_DEFAULT = -1, TUNE_MOST = 16 };
 
-/* index: of row->tunings, or TUNE_DEFAULT for what kernel_fit takes by itself; seconds: of its best
- * run. The default is raced first; when `limit` seconds are over no further tuning is tried. Those
- * that do not fit the device or do not compile are left out. */
+/* What was measured. `index` is of row->tunings, or TUNE_DEFAULT for what kernel_fit takes by
+ * itself; `seconds` those of the best run. */
+typedef struct TuneTime {
+    int index;
+    double seconds;
+} TuneTime;
+
+typedef struct TuneResult {
+    TuneTime time[TUNE_MOST + 1];   /* in the order of the race, the default first */
+    uint32_t count;
+    TuneTime best;
+} TuneResult;
+
+/* Each tuning as it would be used at these sizes had it been chosen; those that come to the same
+ * constants run once. When `limit` seconds are over no further tuning is tried. Those that do not
+ * fit the device or do not compile are left out. */
 TMB_MUST_USE tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one,
-                                 double limit, int *index, double *seconds);
+                                 double limit, TuneResult *out);
 
 #endif

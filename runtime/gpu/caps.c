@@ -139,7 +139,8 @@ static void copy_limits(const GpuSnapshot *s, GpuCaps *caps)
 tmb_status caps_build(const GpuSnapshot *s, const char *text, GpuCaps *out)
 {
     GpuCaps caps = {.vendor_id = s->vendor_id, .device_id = s->device_id,
-                    .api_version = s->api_version, .kind = s->kind, .bits = snapshot_bits(s)};
+                    .api_version = s->api_version, .driver_id = s->driver_id, .kind = s->kind,
+                    .bits = snapshot_bits(s)};
     snprintf(caps.name, sizeof caps.name, "%s", s->name);
     snprintf(caps.driver, sizeof caps.driver, "%.120s %.120s", s->driver_name, s->driver_info);
     memcpy(caps.driver_uuid, s->driver_uuid, sizeof caps.driver_uuid);

@@ -22,6 +22,19 @@ int caps_memory_type(const GpuSnapshot *snapshot, GpuHeap heap, uint32_t allowed
 int caps_kind_rank(GpuKind kind);
 const char *caps_kind_name(GpuKind kind);
 
+/* Drivers that are named somewhere: VkDriverId values. */
+enum {
+    DRIVER_AMD_PROPRIETARY = 1,
+    DRIVER_AMDVLK = 2,
+    DRIVER_RADV = 3,
+    DRIVER_NVIDIA = 4,
+    DRIVER_INTEL_WINDOWS = 5,
+    DRIVER_INTEL_MESA = 6,
+    DRIVER_SWIFTSHADER = 10,
+    DRIVER_LLVMPIPE = 13,
+    DRIVER_MOLTENVK = 14,
+};
+
 /* What is known to be broken where, and struck from the capabilities. */
 typedef struct GpuQuirk {
     uint32_t driver_id;       /* VkDriverId */

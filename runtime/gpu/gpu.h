@@ -35,6 +35,7 @@ typedef struct GpuCaps {
     char name[256], driver[256];      /* driver: name and version, for people */
     uint8_t driver_uuid[16], device_uuid[16];
     uint32_t vendor_id, device_id, api_version;
+    uint32_t driver_id;               /* VkDriverId */
     GpuKind kind;
     uint32_t bits;                    /* GPU_CAP_… */
     uint32_t subgroup_size, subgroup_min, subgroup_max;

@@ -1,15 +1,7 @@
-/* The one place that names vendors. A row says what breaks, and who saw it where;
- * rows without a measurement of our own say so. Driver ids are VkDriverId values. */
+/* What breaks where; with kernels/tunings.c the one place that names vendors. A row says what breaks, and who saw it where;
+ * rows without a measurement of our own say so. */
 #include "base/mem.h"
 #include "gpu/caps.h"
-
-enum {
-    DRIVER_AMD_PROPRIETARY = 1,
-    DRIVER_RADV = 3,
-    DRIVER_INTEL_WINDOWS = 5,
-    DRIVER_INTEL_MESA = 6,
-    DRIVER_MOLTENVK = 14,
-};
 
 #define MESA(major) ((uint32_t)(major) << 22)   /* as VK_MAKE_VERSION */
 #define GIB (1024ull * 1024 * 1024)

@@ -163,17 +163,69 @@ static void lanes_specialise(const void *push, KernelTuning *tuning)
         tuning->spec[0] = 4;
 }
 
-/* The largest tiles, rows x columns in eighths, that leave 32 KiB of shared memory. */
-static void fwd_tile_specialise(const void *push, KernelTuning *tuning)
+static void tile_specialise(const void *push, KernelTuning *tuning)
 {
-    uint32_t head_dim = ((const AttentionPush *)push)->head_dim;
-    *tuning = (KernelTuning){{head_dim <= 96 ? 4 : 2, head_dim, 4}};
+    tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
 }
 
-static void bwd_tile_specialise(const void *push, KernelTuning *tuning)
+/* Shared memory of a tile of 8 spec[0] rows and 8 spec[2] columns; the backward kernels keep two
+ * tensors of each side. */
+static uint64_t tile_bytes(const uint32_t *spec, uint32_t head_dim, uint32_t tensors)
 {
-    uint32_t head_dim = ((const AttentionPush *)push)->head_dim;
-    *tuning = (KernelTuning){{head_dim <= 96 ? 2 : 1, head_dim, head_dim <= 64 ? 4 : 2}};
+    uint64_t rows = 8ull * spec[0], columns = 8ull * spec[2];
+    return tensors * (rows + columns) * (head_dim / 4 + 1) * 16 + rows * (columns + 1) * 4 + rows * 40;
+}
+
+enum { TILE_SHARED = 32 * 1024, TILE_SUMS = 48 };
+
+/* Larger heads take smaller tiles: at most 48 sums of `results` outputs an invocation, and the
+ * 32 KiB of shared memory that every device has. A tile that needs more with heads of 64 is for
+ * devices that have it. */
+static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t tensors, uint32_t results)
+{
+    uint32_t *spec = tuning->spec, head_dim = spec[1], slices = (head_dim / 4 + 7) / 8;
+    uint64_t limit = TILE_SHARED;
+    if (tile_bytes(spec, 64, tensors) > limit) {
+        if (caps->lane_sums)   /* small register files: 5 to 60 spilled on tgl, dg2 and lnl */
+            return false;
+        limit = caps->shared_bytes;
+    }
+    while (spec[0] > 1 && spec[0] * slices * 4 * results > TILE_SUMS)
+        spec[0] /= 2;
+    while (tile_bytes(spec, head_dim, tensors) > limit) {
+        uint32_t *side = tensors > 1 && spec[2] > 2 ? &spec[2] : spec[0] > 1 ? &spec[0] : &spec[2];
+        if (*side == 1)
+            return false;
+        *side /= 2;
+    }
+    return true;
+}
+
+static bool fwd_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return tile_adapt(caps, tuning, 1, 1);
+}
+
+static bool bwd_q_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return tile_adapt(caps, tuning, 2, 1);
+}
+
+static bool bwd_kv_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return tile_adapt(caps, tuning, 2, 2);
+}
+
+/* Training sees one row of tokens, decoding keeps the case's few rows and its cache. */
+static void attention_shape(const KernelShape *shape, void *push)
+{
+    AttentionPush *p = push;
+    if (p->rows == p->key_rows)
+        p->rows = p->key_rows = shape->rows;
+    p->heads = shape->heads;
+    p->kv_heads = shape->kv_heads;
+    p->head_dim = shape->head_dim;
+    p->scale = 1 / sqrtf((float)shape->head_dim);
 }
 
 /* ---- cost ---------------------------------------------------------------- */
@@ -414,25 +466,34 @@ static const KernelTuning tunings[] = {{{1, 64}}, {{8, 64}}, {{32, 64}}, {{64, 6
               .tunings = lanes_tunings, .tuning_count = COUNT_OF(lanes_tunings)
 #define TILE_OF_8 .tuning = {{8, 64}}
 
-/* spec: rows and columns of a tile in eighths around the head size; all follow from it */
-#define TILE .slow_on_cpu = true, .rank = 10, .spec_count = 3, .tuning = {{2, 64, 2}}
+/* spec: rows and columns of a tile in eighths around the head size */
+static const KernelTuning fwd_tile_tunings[] = {{{4, 64, 4}}, {{2, 64, 4}}, {{1, 64, 4}}, {{4, 64, 2}},
+                                                {{2, 64, 2}}, {{4, 64, 8}}};
+static const KernelTuning bwd_tile_tunings[] = {{{2, 64, 4}}, {{1, 64, 4}}, {{2, 64, 2}}, {{1, 64, 2}},
+                                                {{4, 64, 2}}, {{4, 64, 4}}};
+#define TIMED .tune = true, .timed = "smollm2 whole", .shape = attention_shape
+#define TILE(kind)                                                                            \
+    .slow_on_cpu = true, .rank = 10, .spec_count = 3, .specialise = tile_specialise, TIMED,   \
+    .tunings = kind##_tile_tunings, .tuning_count = COUNT_OF(kind##_tile_tunings)
+#define BWD_TILE TILE(bwd), .tuning = {{2, 64, 4}}, .suits = small_head
 
 /* Tolerances: f32 sums over up to 3 x 512 pairs of rows, measured near 5e-6 of the output's
  * root mean square where shares cancel. */
 const KernelRow rows_attention[] = {
     {
-        FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, TILE_OF_8,
+        FAMILY("attention_fwd_lanes", fwd), .bind = FWD_BIND, LANES, TILE_OF_8, TIMED,
         .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = not_decoding, .grid = query_tile_grid,
         .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_fwd_decode", fwd), .bind = FWD_BIND, LANES, .tuning = {{4, 64}},
+        FAMILY("attention_fwd_decode", fwd), .bind = FWD_BIND, LANES, .tuning = {{4, 64}}, .tune = true,
+        .timed = "decode", .shape = attention_shape,
         .texels = 1 << 0 | 1 << 1 | 1 << 2, .suits = decoding, .grid = decode_grid,
         .tolerance = 5e-6,
     },
     {
-        FAMILY("attention_fwd_tile", fwd), .bind = FWD_BIND, TILE, .suits = not_decoding,
-        .specialise = fwd_tile_specialise, .grid = query_group_grid, .tolerance = 5e-6,
+        FAMILY("attention_fwd_tile", fwd), .bind = FWD_BIND, TILE(fwd), .tuning = {{4, 64, 4}},
+        .suits = not_decoding, .adapt = fwd_tile_adapt, .grid = query_group_grid, .tolerance = 5e-6,
     },
     {
         FAMILY("attention_fwd_row", fwd), .bind = FWD_BIND, .rank = 10, .slow_on_cpu = true,
@@ -455,26 +516,26 @@ const KernelRow rows_attention[] = {
         .grid = query_grid, .tolerance = 2e-6,
     },
     {
-        FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES, TILE_OF_8,
+        FAMILY("attention_bwd_q_lanes", bwd_q), .bind = BWD_Q_BIND, LANES, TILE_OF_8, TIMED,
         .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4, .suits = small_head,
         .grid = query_tile_grid, .tolerance = 1e-5,
     },
     {
-        FAMILY("attention_bwd_q_tile", bwd_q), .bind = BWD_Q_BIND, TILE, .suits = small_head,
-        .specialise = bwd_tile_specialise, .grid = query_group_grid, .tolerance = 1e-5,
+        FAMILY("attention_bwd_q_tile", bwd_q), .bind = BWD_Q_BIND, BWD_TILE,
+        .adapt = bwd_q_tile_adapt, .grid = query_group_grid, .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_q", bwd_q), .bind = BWD_Q_BIND, PER_ROW, .rank = 20,
         .grid = query_slice_grid, .tolerance = 1e-5,
     },
     {
-        FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES, TILE_OF_8,
+        FAMILY("attention_bwd_kv_lanes", bwd_kv), .bind = BWD_KV_BIND, LANES, TILE_OF_8, TIMED,
         .texels = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5, .suits = small_head,
         .grid = key_tile_grid, .tolerance = 1e-5,
     },
     {
-        FAMILY("attention_bwd_kv_tile", bwd_kv), .bind = BWD_KV_BIND, TILE, .suits = small_head,
-        .specialise = bwd_tile_specialise, .grid = key_group_grid, .tolerance = 1e-5,
+        FAMILY("attention_bwd_kv_tile", bwd_kv), .bind = BWD_KV_BIND, BWD_TILE,
+        .adapt = bwd_kv_tile_adapt, .grid = key_group_grid, .tolerance = 1e-5,
     },
     {
         FAMILY("attention_bwd_kv", bwd_kv), .bind = BWD_KV_BIND, PER_ROW, .rank = 20,

@@ -37,6 +37,12 @@ typedef struct KernelTuning {
     uint32_t spec[GPU_MAX_SPEC];
 } KernelTuning;
 
+/* Sizes of the model in use, at which tunings are compared. */
+typedef struct KernelShape {
+    uint32_t rows;                         /* tokens at once */
+    uint32_t hidden, ffn, heads, kv_heads, head_dim, vocab;
+} KernelShape;
+
 typedef struct KernelRow {
     const char *name;        /* the line of kernels.def; finds the SPIR-V */
     const char *family;      /* rows of one family are interchangeable: same binds, push,
@@ -47,8 +53,11 @@ typedef struct KernelRow {
     uint32_t subgroup_spec;  /* 1 + the constant that is the subgroup size to compile with; 0: any */
     bool probe;              /* used only after a child process found it right and faster */
     bool tune;               /* its tunings are raced at the first run on a GPU; probe implies it */
+    const char *timed;       /* the case that this is done with; NULL: the first */
+    /* gives the push of that case the sizes of a model; NULL: it is raced as it is */
+    void (*shape)(const KernelShape *shape, void *push);
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
-    bool slow_on_cpu;        /* shared-memory tiles: tens of thousands of groups take a CPU
+    bool slow_on_cpu;        /* barriers in every group: tens of thousands of them take a CPU
                               * driver minutes, so only a --case by name runs them there */
     uint32_t push_bytes;
     KernelBind bind[GPU_MAX_BIND];
@@ -99,9 +108,15 @@ const KernelRow *kernel_choose(const char *family, const Dtype *dtypes, const Gp
 /* A tuning (NULL: the row's default) after the row's specialise for this push. */
 KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, const void *push);
 /* The constants to compile a row with on a device for these sizes: those of `tuning`, or with
- * NULL the best that is known, after resize, specialise and adapt. False: none fits the device. */
+ * NULL the best that is known (measured here, else by kernels/tunings.h, else the row's default),
+ * after resize, specialise and adapt. False: none fits the device. */
 bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
                 const void *push, KernelTuning *out);
+/* The same had `known` been found to be the best. */
+bool kernel_fit_known(const GpuCaps *caps, const KernelRow *row, const KernelTuning *known,
+                      const void *push, KernelTuning *out);
+/* Why kernel_fit begins with the tuning it does, one sentence. */
+const char *kernel_fit_why(const GpuCaps *caps, const KernelRow *row);
 uint32_t kernel_bind_count(const KernelRow *row);
 /* SPIR-V embedded for a row; NULL with *why when this build could not compile it. */
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why);

@@ -46,6 +46,33 @@ double matmul_flops(const void *push)
     return 2.0 * p->m * p->n * p->k;
 }
 
+/* Products of a training step, for racing: those of the feed-forward layer, with sums no longer
+ * than it takes to tell tiles apart. */
+static void product_shape(uint32_t m, uint32_t n, uint32_t k, bool k_first, bool n_last, MatmulPush *out)
+{
+    enum { LONGEST = 1024, WIDEST = 8192 };
+    *out = (MatmulPush){.m = m < WIDEST ? m : WIDEST, .n = n < WIDEST ? n : WIDEST,
+                        .k = k < LONGEST ? k : LONGEST, .alpha = 1};
+    out->a_stride = k_first ? out->m : out->k;
+    out->b_stride = n_last ? out->n : out->k;
+    out->c_stride = out->n;
+}
+
+void matmul_nt_shape(const KernelShape *shape, void *push)
+{
+    product_shape(shape->rows, shape->ffn, shape->hidden, false, false, push);
+}
+
+void matmul_nn_shape(const KernelShape *shape, void *push)
+{
+    product_shape(shape->rows, shape->hidden, shape->ffn, false, true, push);
+}
+
+void matmul_tn_shape(const KernelShape *shape, void *push)
+{
+    product_shape(shape->ffn, shape->hidden, shape->rows, true, true, push);
+}
+
 /* ---- references --------------------------------------------------------- */
 
 /* A step is the distance in memory between neighbours of a sum. */
@@ -325,6 +352,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
     .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                  \
              {"c", GPU_ADD, DTYPE_F32}},                                              \
     .extent = matmul_##LAYOUT##_extent,                                               \
+    .shape = matmul_##LAYOUT##_shape,                                                 \
     .flops = matmul_flops,                                                            \
     .reference = matmul_##LAYOUT##_reference,                                         \
     .cases = matmul_##LAYOUT##_cases,                                                 \

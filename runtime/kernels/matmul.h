@@ -7,6 +7,9 @@
 void matmul_nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
 void matmul_nn_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
 void matmul_tn_extent(const void *push, uint64_t elements[GPU_MAX_BIND]);
+void matmul_nt_shape(const KernelShape *shape, void *push);
+void matmul_nn_shape(const KernelShape *shape, void *push);
+void matmul_tn_shape(const KernelShape *shape, void *push);
 double matmul_flops(const void *push);
 void matmul_nt_reference(const void *push, double *const bind[]);
 void matmul_nn_reference(const void *push, double *const bind[]);

@@ -258,6 +258,7 @@ static bool worth_a_unit(const void *push)
     .specialise = LAYOUT##_specialise,                                                \
     .slow_on_cpu = true,                                                              \
     .grid = matrix_grid,                                                              \
+    .shape = matmul_##LAYOUT##_shape,                                                 \
     .flops = matmul_flops
 
 #define COOPMAT_FIELDS                                                                \

@@ -61,6 +61,16 @@ void policy_set_tuning(KernelPolicy *policy, const char *row, const KernelTuning
     *kept = *tuning;
 }
 
+void policy_forget(KernelPolicy *policy, const char *row)
+{
+    for (uint32_t i = 0; i < policy->verdict_count; i++)
+        if (!strcmp(policy->verdict[i].row, row))
+            policy->verdict[i--] = policy->verdict[--policy->verdict_count];
+    for (uint32_t i = 0; i < policy->tuning_count; i++)
+        if (!strcmp(policy->tuning[i].row, row))
+            policy->tuning[i--] = policy->tuning[--policy->tuning_count];
+}
+
 bool kernel_trusted(const GpuCaps *caps, const KernelRow *row)
 {
     const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);

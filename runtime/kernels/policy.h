@@ -45,6 +45,8 @@ const KernelTuning *policy_tuning(const KernelPolicy *policy, const char *row);
 void policy_set_verdict(KernelPolicy *policy, const char *row, KernelFinding finding,
                         const char *why);
 void policy_set_tuning(KernelPolicy *policy, const char *row, const KernelTuning *tuning);
+/* Nothing is known of the row any more. */
+void policy_forget(KernelPolicy *policy, const char *row);
 
 /* Whether a row may be used: not marked `probe`, or found right and faster. */
 bool kernel_trusted(const GpuCaps *caps, const KernelRow *row);

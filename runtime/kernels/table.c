@@ -4,6 +4,7 @@
 #include "kernels/families.h"
 #include "kernels/policy.h"
 #include "kernels/spirv.h"
+#include "kernels/tunings.h"
 
 typedef struct Family {
     const KernelRow *rows;
@@ -119,19 +120,36 @@ static bool fit_one(const GpuCaps *caps, const KernelRow *row, const KernelTunin
     return !row->adapt || row->adapt(caps, out);
 }
 
+bool kernel_fit_known(const GpuCaps *caps, const KernelRow *row, const KernelTuning *known,
+                      const void *push, KernelTuning *out)
+{
+    return fit_one(caps, row, known, true, push, out);
+}
+
 bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
                 const void *push, KernelTuning *out)
 {
     if (tuning)
         return fit_one(caps, row, tuning, false, push, out);
-    const KernelTuning *known = policy_tuning(caps->policy, row->name);
-    if ((known && fit_one(caps, row, known, true, push, out)) ||
+    const KernelTuning *measured = policy_tuning(caps->policy, row->name);
+    const TuningLine *line = tuning_line(caps, row);
+    if ((measured && fit_one(caps, row, measured, true, push, out)) ||
+        (line && fit_one(caps, row, &line->tuning, true, push, out)) ||
         fit_one(caps, row, &row->tuning, true, push, out))
         return true;
     for (uint32_t i = 0; i < row->tuning_count; i++)
         if (fit_one(caps, row, &row->tunings[i], false, push, out))
             return true;
     return false;
+}
+
+const char *kernel_fit_why(const GpuCaps *caps, const KernelRow *row)
+{
+    const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
+    const TuningLine *line = tuning_line(caps, row);
+    if (verdict && (policy_tuning(caps->policy, row->name) || (row->tune && verdict->finding <= FINDING_SLOWER)))
+        return verdict->why;
+    return line ? line->why : "the row's default";
 }
 
 const uint32_t *kernel_spirv(const char *name, size_t *bytes, const char **why)

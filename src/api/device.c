@@ -18,6 +18,18 @@ static GpuParams gpu_params(const tmb_device_params *params)
                        .validate = params->validate != 0};
 }
 
+/* Tokens at once as `train` has them unless told otherwise. */
+static const KernelShape *shape_of(const tmb_model *model, KernelShape *out)
+{
+    if (!model)
+        return NULL;
+    const ModelConfig *config = model_config(model->model);
+    *out = (KernelShape){.rows = probe_usual_shape.rows, .hidden = config->hidden, .ffn = config->ffn,
+                         .heads = config->heads, .kv_heads = config->kv_heads,
+                         .head_dim = config->head_dim, .vocab = config->vocab};
+    return out;
+}
+
 tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
 {
     tmb_device *device = MEM_NEW(tmb_device);
@@ -28,31 +40,45 @@ tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
         free(device);
         return status;
     }
-    char version[64];
-    snprintf(version, sizeof version, "%s (%s)", tmb_version(), tmb_commit());
+    KernelShape shape;
     probe_device(device->gpu,
                  &(ProbeHelper){.program = params->helper, .command = "probe-kernel",
                                 .device = params->device, .caps = params->caps,
-                                .seconds = PROBE_SECONDS, .again = params->retune != 0},
-                 version);
+                                .shape = shape_of(params->model, &shape), .seconds = PROBE_SECONDS,
+                                .again = params->retune != 0});
     *out = device;
     return TMB_OK;
 }
 
-tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernel, char *line,
-                            size_t capacity)
+static tmb_status probe_named(Gpu *gpu, const char *kernels, const KernelShape *shape,
+                              void (*tell)(const char *text))
+{
+    char name[POLICY_NAME], line[PROBE_LINE];
+    for (const char *at = kernels; *at; at += strspn(at, ",")) {
+        size_t length = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        at += length;
+        const KernelRow *row = kernel_by_name(name);
+        if (!row)
+            return fail(TMB_USAGE, "there is no kernel %s", name);
+        probe_row(gpu, row, shape, line);
+        tell(line);
+    }
+    return TMB_OK;
+}
+
+tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels, const char *sizes,
+                            void (*line)(const char *text))
 {
     const GpuParams chosen = gpu_params(params);
-    const KernelRow *row = kernel_by_name(kernel);
-    char text[PROBE_LINE];
+    KernelShape shape;
     Gpu *gpu;
-    if (!row)
-        return fail(TMB_USAGE, "there is no kernel %s", kernel);
+    if (!probe_shape_read(sizes, &shape))
+        return fail(TMB_USAGE, "'%s' are no sizes of a model", sizes);
     TRY(gpu_open(&chosen, &gpu));
-    probe_row(gpu, row, text);
+    tmb_status status = probe_named(gpu, kernels, &shape, line);
     gpu_close(&gpu);
-    snprintf(line, capacity, "%s", text);
-    return TMB_OK;
+    return status;
 }
 
 const char *tmb_device_note(tmb_device *device, unsigned index)
@@ -61,7 +87,7 @@ const char *tmb_device_note(tmb_device *device, unsigned index)
     unsigned seen = 0;
     for (size_t i = 0; i < kernel_count(); i++) {
         const KernelRow *row = kernel_at(i);
-        if (!row->probe || !probe_applies(caps, row) || seen++ != index)
+        if (!row->probe || !probe_applies(caps, row, &probe_usual_shape, false) || seen++ != index)
             continue;
         const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
         snprintf(device->note, sizeof device->note, "%s %s: %s%s%s%s", row->name,

@@ -38,7 +38,8 @@ tmb_status cmd_devices(const CliArgs *args)
     size_t count = 0;
     TRY(tmb_device_list(&list, &count));
     /* opened before anything is printed: a wrong --caps or --device prints nothing else */
-    CliArgs quiet = {.device = args->device, .caps = args->caps, .vram = args->vram, .quiet = true};
+    CliArgs quiet = {.device = args->device, .caps = args->caps, .vram = args->vram, .retune = args->retune,
+                     .quiet = true};
     tmb_status status = cli_open(&quiet, NULL, &device);
     if (status == TMB_OK && args->json) {
         cJSON *rows = cJSON_CreateArray();

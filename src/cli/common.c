@@ -74,6 +74,7 @@ tmb_status cli_open(const CliArgs *args, tmb_model **model, tmb_device **device)
     tmb_status status = tmb_device_open(
         &(tmb_device_params){
             .helper = program,
+            .model = model ? *model : NULL,
             .retune = args->retune,
             .device = args->device,
             .caps = args->caps,

@@ -33,24 +33,27 @@ static tmb_status run(const CliArgs *args)
     return command->run(args);
 }
 
-/* What this program starts itself as: probe-kernel NAME DEVICE CAPS, the last two may be empty. */
+static void print_line(const char *text)
+{
+    puts(text);
+    fflush(stdout);   /* the next kernel may end this process */
+}
+
+/* What this program starts itself as: probe-kernel NAMES DEVICE CAPS SIZES; DEVICE and CAPS may be
+ * empty. */
 static int probe_kernel(char **words)
 {
     const tmb_device_params params = {.device = words[1][0] ? words[1] : NULL,
                                       .caps = words[2][0] ? words[2] : NULL};
-    char line[400];
-    tmb_status status = tmb_device_probe(&params, words[0], line, sizeof line);
-    if (status == TMB_OK)
-        puts(line);
-    else
-        printf("failed %s\n", tmb_last_error());
+    if (tmb_device_probe(&params, words[0], words[3], print_line) != TMB_OK)
+        printf("%s failed %s\n", words[0], tmb_last_error());
     return 0;
 }
 
 int main(int argc, char **argv)
 {
     os_arguments(&argc, &argv);
-    if (argc == 5 && !strcmp(argv[1], "probe-kernel"))
+    if (argc == 6 && !strcmp(argv[1], "probe-kernel"))
         return probe_kernel(argv + 2);
     os_interrupt_install();
     CliArgs args;

@@ -55,15 +55,12 @@ static bool is_possible(const KernelRow *row, const GpuCaps *caps, const void *p
                         const KernelTuning *tuning)
 {
     size_t bytes = row->spec_count * sizeof *tuning->spec;
-    GpuCaps other = *caps;
     KernelTuning known;
     bool possible = false;
     for (uint32_t i = 0; i <= row->tuning_count && !possible; i++) {
-        KernelPolicy policy = {0};
-        policy_set_tuning(&policy, row->name, i ? &row->tunings[i - 1] : &row->tuning);
-        other.policy = &policy;
-        possible = kernel_fit(&other, row, NULL, push, &known) &&
-                   !memcmp(known.spec, tuning->spec, bytes);
+        const KernelTuning *tried = i ? &row->tunings[i - 1] : &row->tuning;
+        possible = (kernel_fit_known(caps, row, tried, push, &known) && !memcmp(known.spec, tuning->spec, bytes)) ||
+                   (kernel_fit(caps, row, tried, push, &known) && !memcmp(known.spec, tuning->spec, bytes));
     }
     return possible;
 }

@@ -7,7 +7,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "gpu/caps.h"
-#include "kernels/kernel.h"
+#include "kernels/policy.h"
+#include "kernels/tunings.h"
 #include "matmul.push.h"
 #include "test.h"
 
@@ -23,6 +24,11 @@ enum {
     LAVAPIPE = USUAL | CPU_FLOOR | GPU_CAP_F16 | GPU_CAP_TEXEL,
 };
 
+#define GCN_TILES "256,128,64,16,8,4,1,1", "2,64,4", "1,64,2"
+#define LARGE_TILES "64,64,64,16,8,8,1,1", "4,64,4", "2,64,4"
+#define SMALL_TILES "256,64,64,16,4,4,1,1", "4,64,4", "2,64,4"
+#define CPU_TILES "32", "8,64", "8,64"
+
 /* heap 0: a driver without its card offers no memory, and the device is refused for that. */
 typedef struct Expected {
     const char *file;
@@ -31,41 +37,42 @@ typedef struct Expected {
     uint64_t range_mib, heap_mib;
     bool unified;
     const char *matmul, *attention;
+    const char *product, *forward, *backward;   /* constants of both, and of attention_bwd_kv */
 } Expected;
 
 static const Expected expected[] = {
     {"lavapipe-22", GPU_CPU, LAVAPIPE, 8, 8, 32, 0, 128, 2048, true, "matmul_nt_cpu_rows",
-     "attention_fwd_lanes"},
+     "attention_fwd_lanes", CPU_TILES},
     {"lavapipe-25", GPU_CPU, LAVAPIPE | GPU_CAP_MEMORY_BUDGET, 8, 8, 32, 0, 128,
-     24105, true, "matmul_nt_cpu_rows", "attention_fwd_lanes"},
+     24105, true, "matmul_nt_cpu_rows", "attention_fwd_lanes", CPU_TILES},
     {"swiftshader", GPU_CPU, CPU_FLOOR, 4, 4, 32, 0, 1024, 2048, true, "matmul_nt_tile",
-     "attention_fwd_tile"},
+     "attention_fwd_tile", "64,64,64,16,8,8,2,1", "4,64,2", "2,64,4"},
     {"radv-polaris10", GPU_DISCRETE, GCN, 64, 64, 64, 0, 4095, 0, false, "matmul_nt_tile",
-     "attention_fwd_tile"},
+     "attention_fwd_tile", GCN_TILES},
     {"radv-vega10", GPU_DISCRETE, GCN | GPU_CAP_F16, 64, 64, 64, 0, 4095, 0, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", GCN_TILES},
     {"radv-renoir", GPU_INTEGRATED, GCN | GPU_CAP_F16, 64, 64, 64, 0, 4095, 0, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", GCN_TILES},
     {"radv-navi10", GPU_DISCRETE, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"radv-navi21", GPU_DISCRETE, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"radv-navi31", GPU_DISCRETE, AMD | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 64, 64, 0, 4095, 0,
-     false, "matmul_nt_tile", "attention_fwd_tile"},
+     false, "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"radv-gfx1201", GPU_INTEGRATED, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"anv-skl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
-     "attention_fwd_tile"},
+     "attention_fwd_tile", SMALL_TILES},
     {"anv-tgl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
-     "attention_fwd_tile"},
+     "attention_fwd_tile", SMALL_TILES},
     {"anv-dg2", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 8, 32, 64, 16, 4095, 4096, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", SMALL_TILES},
     {"anv-mtl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, false, "matmul_nt_tile",
-     "attention_fwd_tile"},
+     "attention_fwd_tile", SMALL_TILES},
     {"anv-lnl", GPU_INTEGRATED, INTEL_SHARED | GPU_CAP_COOPMAT, 16, 32, 128, 16, 2048, 2048, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", SMALL_TILES},
     {"anv-bmg", GPU_DISCRETE, INTEL | GPU_CAP_COOPMAT, 16, 32, 128, 16, 4095, 4096, false,
-     "matmul_nt_tile", "attention_fwd_tile"},
+     "matmul_nt_tile", "attention_fwd_tile", SMALL_TILES},
 };
 
 /* A plain product and attention of SmolLM2's sizes. */
@@ -84,24 +91,81 @@ static bool is_candidate(const char *name, const GpuCaps *caps)
     return false;
 }
 
+static const KernelRow *check_tuning(Test *test, const GpuCaps *caps, const char *family,
+                                     const void *push, const char *want)
+{
+    char text[120] = "";
+    size_t used = 0;
+    KernelTuning tuning;
+    const KernelRow *row = kernel_choose(family, NULL, caps, push);
+    if (!CHECK(test, row && kernel_fit(caps, row, NULL, push, &tuning)))
+        return NULL;
+    for (uint32_t i = 0; i < row->spec_count && used < sizeof text - 12; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%u", i ? "," : "", tuning.spec[i]);
+    CHECK_STRING(test, want, text);
+    return row;
+}
+
 static void check_kernels(Test *test, const Expected *want, const GpuCaps *caps)
 {
     size_t bytes;
     const char *why;
-    KernelTuning tuning;
-    const KernelRow *row = kernel_choose("matmul_nt", NULL, caps, &product);
+    const KernelRow *row = check_tuning(test, caps, "matmul_nt", &product, want->product);
     REQUIRE(test, row != NULL);
     CHECK_STRING(test, want->matmul, row->name);
-    REQUIRE(test, kernel_fit(caps, row, NULL, &product, &tuning));
-    if (!strcmp(row->name, "matmul_nt_tile"))   /* its constants 4, 5: sums down and across */
-        CHECK(test, tuning.spec[4] * tuning.spec[5] == (want->lane_sums ? 16u : 64u));
-    row = kernel_choose("attention_fwd", NULL, caps, &attention);
+    row = check_tuning(test, caps, "attention_fwd", &attention, want->forward);
     REQUIRE(test, row != NULL);
     CHECK_STRING(test, want->attention, row->name);
+    check_tuning(test, caps, "attention_bwd_kv", &attention, want->backward);
     if (kernel_spirv("matmul_nt_coopmat", &bytes, &why))
         CHECK(test, is_candidate("matmul_nt_coopmat", caps) == ((want->bits & GPU_CAP_COOPMAT) != 0));
     else
         test_skip(test, why);
+}
+
+/* Drivers that no snapshot is from, on the hardware of one that is; then what was measured on the
+ * device comes before the table. */
+static void check_other_drivers(Test *test, const GpuSnapshot *snapshot)
+{
+    static const struct { uint32_t driver; const char *product; } drivers[] = {
+        {DRIVER_AMD_PROPRIETARY, "256,64,64,16,4,4,1,1"}, {DRIVER_AMDVLK, "256,64,64,16,4,4,1,1"},
+        {DRIVER_INTEL_WINDOWS, "256,64,64,16,4,4,1,1"},   {DRIVER_NVIDIA, "64,64,64,16,8,8,1,1"},
+        {99, "64,64,64,16,8,8,1,1"},                      /* nobody knows it: the row's default */
+    };
+    GpuSnapshot other = *snapshot;
+    GpuCaps caps;
+    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
+        other.driver_id = drivers[i].driver;
+        REQUIRE_OK(test, caps_build(&other, NULL, &caps));
+        const KernelRow *row = check_tuning(test, &caps, "matmul_nt", &product, drivers[i].product);
+        CHECK(test, row && strlen(kernel_fit_why(&caps, row)) > 10);
+    }
+    KernelPolicy policy = {0};
+    const KernelRow *row = kernel_by_name("matmul_nt_tile");
+    policy_set_tuning(&policy, row->name, &row->tunings[4]);
+    policy_set_verdict(&policy, row->name, FINDING_FASTER, "measured here");
+    caps.policy = &policy;
+    check_tuning(test, &caps, "matmul_nt", &product, "64,32,32,16,4,4,2,1");
+    CHECK_STRING(test, "measured here", kernel_fit_why(&caps, row));
+}
+
+/* Every line of the table is of a row that there is, legal there, explained, and can be reached. */
+static void check_table(Test *test)
+{
+    for (size_t i = 0; i < tuning_line_count; i++) {
+        const TuningLine *line = &tuning_lines[i];
+        const GpuCaps caps = {.driver_id = line->driver_id,
+                              .subgroup_min = line->subgroup_min ? line->subgroup_min : 32,
+                              .subgroup_max = line->subgroup_max ? line->subgroup_max : 64};
+        unsigned rows = 0;
+        for (size_t k = 0; k < kernel_count(); k++)
+            if (tuning_line(&caps, kernel_at(k)) == line) {
+                rows++;
+                CHECK(test, policy_is_tuning(kernel_at(k), &line->tuning));
+            }
+        if (!CHECK(test, rows > 0 && strlen(line->why) > 30))
+            printf("  line %zu, %s\n", i, line->row);
+    }
 }
 
 static void check_device(Test *test, const Expected *want, const GpuSnapshot *snapshot)
@@ -153,6 +217,8 @@ static void check_file(Test *test, const char *folder, const Expected *want)
         if (CHECK_OK(test, snapshot_from_json(path.data, cJSON_GetArrayItem(devices, 0), &snapshot))) {
             check_device(test, want, &snapshot);
             check_round(test, &snapshot);
+            if (!strcmp(want->file, "radv-navi21"))
+                check_other_drivers(test, &snapshot);
         }
     }
     cJSON_Delete(tree);
@@ -165,5 +231,6 @@ int main(int argc, char **argv)
     const char *folder = argc > 1 ? argv[1] : "tests/gpu/golden";
     for (size_t i = 0; i < COUNT_OF(expected); i++)
         check_file(&test, folder, &expected[i]);
+    check_table(&test);
     return test_end(&test);
 }

@@ -26,9 +26,10 @@ static int probe_here(bool right)
     Gpu *gpu;
     if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK)
         return 77;
+    row.probe = !right;      /* rows that are trusted anyway are only timed */
     if (!right)
         row.reference = wrong_reference;
-    probe_row(gpu, &row, line);
+    probe_row(gpu, &row, &probe_usual_shape, line);
     gpu_close(&gpu);
     puts(line);
     return 0;
@@ -43,24 +44,30 @@ static int child(const char *mode)
     while (!strcmp(mode, "hang"))
         os_sleep(0.1);
     if (!strcmp(mode, "faster"))
-        puts("right 0.001 0.004 3 matmul_nt_tile");
+        puts("matmul_nt_coopmat right 0.001 0.004 3 matmul_nt_tile");
     if (!strcmp(mode, "slower"))
-        puts("right 0.004 0.001 -1 matmul_nt_tile");
+        puts("matmul_nt_coopmat right 0.004 0.001 -1 matmul_nt_tile");
     if (!strcmp(mode, "lie"))
-        puts("right 0.001 0.004 99 matmul_nt_tile");
+        puts("matmul_nt_coopmat right 0.001 0.004 99 matmul_nt_tile");
+    if (!strcmp(mode, "two")) {
+        puts("matmul_nt_tile right 0.001 0.004 2 matmul_nt_tile -1:0.004 1:0.002 2:0.001 99:7");
+        fputs("matmul_tn_tile right 0.001 0.0", stdout);   /* and no more */
+        fflush(stdout);
+        abort();
+    }
     if (!strcmp(mode, "fail"))
-        puts("failed compiling a kernel: no");
+        puts("matmul_nt_coopmat failed compiling a kernel: no");
     return 0;   /* "mute" says nothing */
 }
 
 /* ---- what the parent makes of them ------------------------------------------- */
 
-static const KernelVerdict *tried(const char *program, const char *mode, double seconds,
-                                  KernelPolicy *policy)
+static const KernelVerdict *tried(const char *program, const char *mode, const char *row,
+                                  double seconds, KernelPolicy *policy)
 {
     const ProbeHelper helper = {.program = program, .command = mode, .seconds = seconds};
-    probe_in_child(&helper, "matmul_nt_coopmat", policy);
-    return policy_verdict(policy, "matmul_nt_coopmat");
+    probe_in_child(&helper, row, policy);
+    return policy_verdict(policy, row);
 }
 
 static void every_end_has_its_finding(Test *test, const char *program)
@@ -74,7 +81,7 @@ static void every_end_has_its_finding(Test *test, const char *program)
     const KernelRow *row = kernel_by_name("matmul_nt_coopmat");
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         KernelPolicy policy = {0};
-        const KernelVerdict *verdict = tried(program, ends[i].mode, ends[i].seconds, &policy);
+        const KernelVerdict *verdict = tried(program, ends[i].mode, row->name, ends[i].seconds, &policy);
         const GpuCaps caps = {.policy = &policy};
         REQUIRE(test, verdict);
         CHECK_STRING(test, finding_name(ends[i].finding), finding_name(verdict->finding));
@@ -86,8 +93,44 @@ static void every_end_has_its_finding(Test *test, const char *program)
                         ? tuning && !memcmp(tuning, &row->tunings[3], sizeof *tuning) : !tuning);
     }
     KernelPolicy policy = {0};
-    const KernelVerdict *verdict = tried("/nonexistent/timbre", "right", 20, &policy);
+    const KernelVerdict *verdict = tried("/nonexistent/timbre", "right", row->name, 20, &policy);
     CHECK(test, verdict && verdict->finding != FINDING_FASTER);
+}
+
+static void add_time(void *context, const KernelRow *row, int index, double seconds)
+{
+    double *total = context;
+    *total += strcmp(row->name, "matmul_nt_tile") ? 100 : seconds + index;
+}
+
+/* What was said before the end counts; a line that was not finished does not. */
+static void rows_share_a_child(Test *test, const char *program)
+{
+    double total = 0;
+    const ProbeHelper helper = {.program = program, .command = "two", .seconds = 20,
+                                .timed = add_time, .context = &total};
+    const KernelRow *row = kernel_by_name("matmul_nt_tile");
+    KernelPolicy policy = {0};
+    probe_in_child(&helper, "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile", &policy);
+    const KernelTuning *tuning = policy_tuning(&policy, row->name);
+    CHECK(test, policy.verdict_count == 3 && policy.tuning_count == 1);
+    CHECK(test, tuning && !memcmp(tuning, &row->tunings[2], sizeof *tuning));
+    CHECK(test, policy_verdict(&policy, "matmul_nn_tile")->finding == FINDING_CRASHED);
+    CHECK(test, policy_verdict(&policy, "matmul_tn_tile")->finding == FINDING_CRASHED);
+    CHECK_NEAR(test, 0.007 + 2, total, 1e-9);   /* and tuning 99 is passed over */
+    policy_forget(&policy, row->name);
+    CHECK(test, policy.verdict_count == 2 && !policy_tuning(&policy, row->name));
+}
+
+static void shapes_are_read(Test *test)
+{
+    KernelShape shape;
+    CHECK(test, probe_shape_read("512,576,1536,9,3,64,49152", &shape) && shape.head_dim == 64 &&
+                    shape.vocab == 49152);
+    CHECK(test, !probe_shape_read("512,576,1536,9,3,64", &shape));
+    CHECK(test, !probe_shape_read("512,576,1536,9,0,64,49152", &shape));
+    CHECK(test, !probe_shape_read("512,576,1536,9,2,64,49152", &shape));
+    CHECK(test, !probe_shape_read("", &shape));
 }
 
 static void untried_rows_are_not_used(Test *test)
@@ -108,9 +151,9 @@ static void numbers_are_compared(Test *test, const char *program)
     }
     gpu_close(&gpu);
     KernelPolicy policy = {0};
-    const KernelVerdict *verdict = tried(program, "right", 100, &policy);
-    CHECK(test, verdict && strstr(verdict->why, "right, ") && strstr(verdict->why, "of scale"));
-    verdict = tried(program, "wrong", 100, &policy);
+    const KernelVerdict *verdict = tried(program, "right", "scale", 100, &policy);
+    CHECK(test, verdict && strstr(verdict->why, "measured here"));
+    verdict = tried(program, "wrong", "scale", 100, &policy);
     CHECK(test, verdict && verdict->finding == FINDING_WRONG);
     CHECK(test, verdict && strstr(verdict->why, "want 12345"));
 }
@@ -192,10 +235,12 @@ int main(int argc, char **argv)
 {
     Test test = {.name = "probe"};
     os_arguments(&argc, &argv);
-    if (argc == 5)
+    if (argc == 6)
         return child(argv[1]);
     char *program = os_executable();
     every_end_has_its_finding(&test, program);
+    rows_share_a_child(&test, program);
+    shapes_are_read(&test);
     untried_rows_are_not_used(&test);
     numbers_are_compared(&test, program);
     a_policy_survives_its_file(&test);

@@ -62,6 +62,21 @@ expect 1 'SLOWER' --kernel scale --case ragged --bench --baseline impossible.jso
 sed 's/\("low":\|"high":\|"seconds":\).*,/\1 10,/' before.json >easy.json
 expect 0 'scale .*ragged .*-' --kernel scale --case ragged --bench --baseline easy.json
 expect 3 'no measurements' --kernel scale --case ragged --bench --baseline a.json
+
+# what is found out goes to this test's own folder
+export XDG_CACHE_HOME="$folder/cache"
+sizes=64,64,64,4,2,16,64
+expect 2 'no kernel that matches' --kernel scale --retune
+expect 2 'seven numbers' --retune --sizes 1,2,3
+expect 2 'is for --retune' --sizes $sizes
+expect 0 "^1 kernels in .* remembered in $folder/cache/timbre/kernels-.*-64x64x64x4x2x16x64" \
+    --device 0 --kernel 'attention_bwd_q*' --retune --sizes $sizes
+expect 0 'chosen: measured here' --device 0 --kernel 'attention_bwd_q*' --case stories260k --bench --sizes $sizes
+for file in "$folder"/cache/timbre/kernels-*; do
+    sed 's/"tunings":.*/"tunings": {"attention_bwd_q_tile": [3, 64, 4]}}/; /tunings/q' "$file" >bad && mv bad "$file"
+done
+expect 0 'holds what this build never writes' --device 0 --kernel 'attention_bwd_q*' --case stories260k --bench \
+    --sizes $sizes
 expect 1 'passed, 1 failed' --kernel scale --case smallest --json "$folder/no/such/folder.json"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

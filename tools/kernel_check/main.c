@@ -8,6 +8,7 @@
 #include "gpu/snapshot.h"
 #include "kernels/kernel.h"
 #include "options.h"
+#include "retune.h"
 #include "run.h"
 #include "shader.h"
 
@@ -81,6 +82,9 @@ int main(int argc, char **argv)
     Options options;
     os_arguments(&argc, &argv);
     os_interrupt_install();
+    int code;
+    if (retune_child(argc, argv, &code))
+        return code;
     if (options_read(argc, argv, &options) != TMB_OK) {
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
         return tmb_exit_code(TMB_USAGE);

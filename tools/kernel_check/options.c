@@ -31,6 +31,10 @@ static const struct OptionRow {
      offsetof(Options, bench)},
     {"--baseline", "FILE", "compare with the --json FILE of an earlier --bench; fails when slower", TEXT_OPTION,
      offsetof(Options, baseline)},
+    {"--retune", NULL, "race the tunings again: their times, the choice, where it is remembered", FLAG_OPTION,
+     offsetof(Options, retune)},
+    {"--sizes", "A,B,…", "of a model, for --retune and --bench: rows, hidden, feed-forward, heads, "
+     "kv heads, head size, vocabulary", TEXT_OPTION, offsetof(Options, sizes)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
     {"--compile-for", "LIST", "amd, intel, all or names: compile for cards that are not here",
@@ -153,6 +157,8 @@ static tmb_status check_together(const Options *options)
         return fail(TMB_USAGE, "--shader FILE and --as KERNEL go together");
     if ((options->define.count || options->spec.count) && !options->shader)
         return fail(TMB_USAGE, "--define and --spec are for --shader");
+    if (options->sizes && !options->retune && !options->bench)
+        return fail(TMB_USAGE, "--sizes is for --retune and --bench");
     if (options->baseline && !options->bench)
         return fail(TMB_USAGE, "--baseline compares speeds, so it needs --bench");
     return TMB_OK;

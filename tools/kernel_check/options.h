@@ -19,6 +19,7 @@ typedef struct Options {
     const char *baseline;              /* a --json file of an earlier --bench */
     const char *push;                  /* words that replace those of the case: "512,576,1e-5" */
     const char *tuning;                /* "64,16": one set of constants instead of the row's */
+    const char *sizes;                 /* "512,576,…": a model's, to race at */
     const char *contract;              /* a kernel's name */
     const char *shader, *as;           /* a file that is checked as this kernel */
     OptionList define, spec;           /* for --shader: "K=V", "id=value" */
@@ -27,7 +28,7 @@ typedef struct Options {
     uint64_t seed;
     bool many_devices;                 /* not an option: more than one device was found */
     bool compile_here;                 /* the child process of compile_for */
-    bool list, bench, all_tunings, validate, verbose, first, version, help;
+    bool list, bench, retune, all_tunings, validate, verbose, first, version, help;
 } Options;
 
 TMB_MUST_USE tmb_status options_read(int argc, char **argv, Options *out);

@@ -117,6 +117,8 @@ static void print_measured(const Report *report, const Entry *entry)
         printf("  %s%+.1f %%%s", entry->verdict == VERDICT_FAILED ? RED(report) : "",
                100 * (seconds / entry->before->seconds - 1), PLAIN(report));
     puts("");
+    if (entry->why && entry->row->tuning_count > 1)
+        printf("    %s chosen: %s\n", entry->tuning, entry->why);
 }
 
 static void print_entry(Report *report, const Entry *entry)

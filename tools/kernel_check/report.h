@@ -18,6 +18,7 @@ typedef struct Entry {
     bool measured;               /* the rest is filled in */
     BenchResult bench;
     double flops, roof_share;
+    const char *why;             /* this tuning, where it was not asked for, or NULL */
     const BenchResult *before;   /* of --baseline, or NULL */
 } Entry;
 

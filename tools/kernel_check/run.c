@@ -10,6 +10,7 @@
 #include "check/reflect.h"
 #include "base/os.h"
 #include "report.h"
+#include "retune.h"
 #include "shader.h"
 
 enum { MAX_DEVICES = 16, BENCH_AGAIN = 2 };
@@ -87,6 +88,7 @@ static tmb_status introduce(const Options *options, Rig *rig)
            (unsigned long long)options->seed);
     if (!options->bench)
         return TMB_OK;
+    retune_recall(options, rig->gpu);
     TRY(kernel_roof(rig->gpu, &rig->roof));
     printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
            rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
@@ -160,6 +162,7 @@ static void check_one(Session *session, Rig *rig, const KernelRow *row, const Ke
         return;
     }
     tuning_text(row, &tuning, entry.tuning, sizeof entry.tuning);
+    entry.why = asked ? NULL : kernel_fit_why(gpu_caps(rig->gpu), row);
     report_progress(&session->report, row, one->name);
     tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
     if (status == TMB_OK && truths)
@@ -426,6 +429,10 @@ static tmb_status run(Session *session)
     Report *report = &session->report;
     for (size_t i = 0; i < devices->count; i++)
         TRY(introduce(session->options, &devices->rig[i]));
+    for (size_t i = 0; i < devices->count && session->options->retune; i++)
+        TRY(retune_device(session->options, devices->rig[i].gpu));
+    if (session->options->retune)
+        return TMB_OK;
     TRY(check_all(session));
     if (!report->count)
         return fail(TMB_USAGE, "no case of these kernels matches --case '%s'; see --list",
@@ -451,7 +458,7 @@ int run_selected(Options *options, const char *root)
     if (no_device)
         printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", tmb_last_error());
     else if (status == TMB_OK)
-        code = report_end(&session.report);
+        code = options->retune ? 0 : report_end(&session.report);
     else
         code = tmb_exit_code(status);
     if (status != TMB_OK && !no_device)
