@@ -3,6 +3,9 @@
 // one per value of the head, for the sums. Any head that is a multiple of 4.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #extension GL_EXT_control_flow_attributes : require
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
@@ -11,6 +14,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 layout(constant_id = 1) const uint HEAD_DIM = 64;
+#define SUBGROUP_CONSTANT 2
 #include "lib/reduce.glsl"
 const uint VECS = HEAD_DIM / 4;
 const uint SLICES = (HEAD_DIM + THREADS - 1) / THREADS;

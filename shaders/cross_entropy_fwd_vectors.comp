@@ -2,7 +2,7 @@
 // chunk, one pass with a running maximum.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#ifdef ONE_SUBGROUP
+#if defined ONE_SUBGROUP || defined SUBGROUPS
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 #include "lib/common.glsl"

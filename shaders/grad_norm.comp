@@ -4,6 +4,9 @@
 // stays small.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #include "lib/common.glsl"
 #include "push/grad_norm.push.h"
 

@@ -1,7 +1,7 @@
 // rmsnorm_bwd_x for columns that are a multiple of 4.  One group per row; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#ifdef ONE_SUBGROUP
+#if defined ONE_SUBGROUP || defined SUBGROUPS
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 #include "lib/common.glsl"

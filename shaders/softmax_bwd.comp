@@ -2,6 +2,9 @@
 // One group per row.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #include "lib/common.glsl"
 #include "push/softmax.push.h"
 

@@ -1,6 +1,9 @@
 // y[r,c] = exp(x[r,c] - max_c x) / sum_c exp(x[r,c] - max_c x).  One group per row.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #include "lib/common.glsl"
 #include "lib/numeric.glsl"
 #include "push/softmax.push.h"

@@ -7,6 +7,7 @@
 #include "kernels/attention_reference.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "kernels/subgroups.h"
 
 static uint64_t query_elements(const AttentionPush *p)
 {
@@ -214,6 +215,11 @@ static bool bwd_q_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 static bool bwd_kv_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     return tile_adapt(caps, tuning, 2, 2);
+}
+
+static bool row_subgroup_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return subgroup_fits(caps, tuning->spec[2]);
 }
 
 /* Training sees one row of tokens, decoding keeps the case's few rows and its cache. */
@@ -454,6 +460,8 @@ static const KernelCase bwd_kv_cases[] = {
      {"lse", GPU_READ, DTYPE_F32}, {"d", GPU_READ, DTYPE_F32}, {"dk", GPU_ADD, DTYPE_F32},    \
      {"dv", GPU_ADD, DTYPE_F32}}
 static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}};
+static const KernelTuning row_subgroup_tunings[] = {
+    {{64, 64, 32}}, {{64, 64, 64}}, {{64, 64, 16}}, {{64, 64, 8}}, {{64, 64, 4}}, {{128, 64, 32}}, {{128, 64, 64}}};
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning tunings[] = {{{1, 64}}, {{8, 64}}, {{32, 64}}, {{64, 64}}};
@@ -500,6 +508,13 @@ const KernelRow rows_attention[] = {
         .suits = few_rows,
         .specialise = per_row_specialise, .spec_count = 2, .tuning = {{64, 64}},
         .tunings = row_tunings, .tuning_count = COUNT_OF(row_tunings), .grid = row_grid,
+        .tolerance = 5e-6,
+    },
+    {
+        FAMILY("attention_fwd_row_subgroup", fwd), .bind = FWD_BIND, .rank = 5, .slow_on_cpu = true,
+        .needs = GPU_CAP_SUBGROUP, .suits = few_rows, .specialise = per_row_specialise, .spec_count = 3,
+        .subgroup_spec = 3, .tuning = {{64, 64, 32}}, .tunings = row_subgroup_tunings,
+        .tuning_count = COUNT_OF(row_subgroup_tunings), .adapt = row_subgroup_adapt, .grid = row_grid,
         .tolerance = 5e-6,
     },
     {

@@ -6,6 +6,7 @@
 #include "cross_entropy.push.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "kernels/subgroups.h"
 
 static void cross_entropy_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
@@ -88,6 +89,11 @@ static bool bwd_input(const void *push, unsigned index, double *values, uint64_t
     return index == 3 && input_between(values, count, usual - 0.1, usual + 0.1, seed);
 }
 
+static void cross_entropy_shape(const KernelShape *shape, void *push)
+{
+    ((CrossEntropyPush *)push)->vocab = shape->vocab;
+}
+
 static const CrossEntropyPush smallest = {.rows = 1, .vocab = 1, .scale = 1};
 static const CrossEntropyPush ragged = {.rows = 5, .vocab = 131, .first = 3, .scale = 0.5f};
 static const CrossEntropyPush stories260k = {.rows = 512, .vocab = 512, .scale = 1.f / 512};
@@ -114,11 +120,11 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CROSS_ENTROPY                                                                    \
-    .push_bytes = sizeof(CrossEntropyPush), .spec_count = 1,                             \
+    .push_bytes = sizeof(CrossEntropyPush),                                              \
     .extent = cross_entropy_extent, .flops = cross_entropy_flops
 /* loss and lse are ADD: rows outside the chunk keep what they hold */
-#define FWD                                                                              \
-    .family = "cross_entropy_fwd",                                                       \
+#define FWD(name)                                                                        \
+    .family = name,                                                                      \
     .bind = {{"logits", GPU_READ, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},           \
              {"loss", GPU_ADD, DTYPE_F32}, {"lse", GPU_ADD, DTYPE_F32}},                 \
     CROSS_ENTROPY, .grid = cross_entropy_fwd_grid, .tolerance = 1e-6,                    \
@@ -132,18 +138,24 @@ static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}
     .reference = cross_entropy_bwd_reference, .cases = bwd_cases,                        \
     .case_count = COUNT_OF(bwd_cases)
 /* any vocabulary; multiples of 4; the same on CPU drivers */
-#define ANY .rank = 20, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
-#define VECTORS .rank = 10, .tuning = {{64}}, .tunings = tunings,                        \
+#define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
+#define VECTORS .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                        \
                 .tuning_count = COUNT_OF(tunings), .suits = in_vectors
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP,                   \
-              .subgroup_size = 8, .tuning = {{8}}, .suits = in_vectors
+              .subgroup_size = 8, .spec_count = 1, .tuning = {{8}}, .suits = in_vectors
 
-#define ITEMS .tuning = {{64}}, .tunings = item_tunings, .tuning_count = COUNT_OF(item_tunings)
+#define ITEMS .spec_count = 1, .tuning = {{64}}, .tunings = item_tunings, .tuning_count = COUNT_OF(item_tunings)
 
 const KernelRow rows_loss[] = {
-    {.name = "cross_entropy_fwd", FWD, ANY},
-    {.name = "cross_entropy_fwd_vectors", FWD, VECTORS},
-    {.name = "cross_entropy_fwd_texel", FWD, TEXEL, .texels = 1 << 0},
+    {.name = "cross_entropy_fwd", FWD("cross_entropy_fwd"), ANY},
+    {.name = "cross_entropy_fwd_vectors", FWD("cross_entropy_fwd"), VECTORS},
+    {.name = "cross_entropy_fwd_subgroup", FWD("cross_entropy_fwd"), SUBGROUP_ROW, .suits = in_vectors,
+     .tune = true, .timed = "smollm2", .shape = cross_entropy_shape},
+    {.name = "cross_entropy_fwd_texel", FWD("cross_entropy_fwd"), TEXEL, .texels = 1 << 0},
+    /* not for use: the reduction over subgroups of every size, on any device */
+    {.name = "cross_entropy_fwd_emulated", FWD("cross_entropy_fwd_emulated"), .rank = 90,
+     .suits = in_vectors, .spec_count = 2, .tuning = {{64, 32}}, .tunings = subgroup_tunings,
+     .tuning_count = SUBGROUP_TUNINGS, .slow_on_cpu = true},
     {.name = "cross_entropy_bwd", BWD, .rank = 20, ITEMS},
     {.name = "cross_entropy_bwd_vectors", BWD, .rank = 10, .suits = in_vectors, ITEMS},
 };

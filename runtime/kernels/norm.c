@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "kernels/subgroups.h"
 #include "rmsnorm.push.h"
 
 static void rmsnorm_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
@@ -167,7 +168,7 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
-#define NORM .push_bytes = sizeof(RmsnormPush), .spec_count = 1, .flops = rmsnorm_flops
+#define NORM .push_bytes = sizeof(RmsnormPush), .flops = rmsnorm_flops
 /* sums of squares of larger values are beyond f32 */
 #define SQUARED 0x1p40f
 #define FWD                                                                                \
@@ -191,27 +192,30 @@ static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{12
     NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid, .tolerance = 2e-6,         \
     .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases)
 /* any columns; multiples of 4; the same on CPU drivers */
-#define ANY .rank = 20, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
-#define VECTORS .rank = 10, .tuning = {{64}}, .tunings = tunings,                          \
+#define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
+#define VECTORS .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                          \
                 .tuning_count = COUNT_OF(tunings), .suits = in_vectors
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8, \
-              .tuning = {{8}}, .suits = in_vectors
+              .spec_count = 1, .tuning = {{8}}, .suits = in_vectors
 
 const KernelRow rows_norm[] = {
     {.name = "rmsnorm_fwd", FWD, ANY},
     {.name = "rmsnorm_fwd_vectors", FWD, VECTORS},
+    {.name = "rmsnorm_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = in_vectors},
     {.name = "rmsnorm_fwd_texel", FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
     {.name = "add_rmsnorm_fwd", ADD_FWD, ANY},
     {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, VECTORS},
+    {.name = "add_rmsnorm_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = in_vectors},
     {.name = "add_rmsnorm_fwd_texel", ADD_FWD, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 2},
     {.name = "rmsnorm_bwd_x", BWD_X, ANY},
     {.name = "rmsnorm_bwd_x_vectors", BWD_X, VECTORS},
+    {.name = "rmsnorm_bwd_x_subgroup", BWD_X, SUBGROUP_ROW, .suits = in_vectors},
     {.name = "rmsnorm_bwd_x_texel", BWD_X, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 3},
     {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
         .bind = {{"x", GPU_READ, DTYPE_F32}, {"rstd", GPU_READ, DTYPE_F32},
                  {"dy", GPU_READ, DTYPE_F32}, {"dw", GPU_ADD, DTYPE_F32}},
-        NORM, .tuning = {{64}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
+        NORM, .spec_count = 1, .tuning = {{64}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
         .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
         .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,
     },

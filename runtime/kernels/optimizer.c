@@ -7,6 +7,7 @@
 #include "grad_norm.push.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "kernels/subgroups.h"
 
 /* ---- sums of squares per tensor ----------------------------------------- */
 
@@ -219,16 +220,24 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
     .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 
+/* A tensor of 2^25 values, all that a range of 128 MiB holds, is one group's work: fewer
+ * invocations would pass llvmpipe's limit of 65,535 iterations. */
+static const KernelTuning norm_tunings[] = {{{256, 32}}, {{256, 64}}, {{256, 16}}, {{256, 8}}, {{256, 4}}};
+#define GRAD_NORM                                                                        \
+    .family = "grad_norm", .push_bytes = sizeof(GradNormPush),                           \
+    .bind = {{"grad", GPU_READ, DTYPE_F32}, {"table", GPU_READ, DTYPE_U32},              \
+             {"out", GPU_WRITE, DTYPE_F32}},                                             \
+    .extent = grad_norm_extent, .grid = grad_norm_grid, .flops = grad_norm_flops,        \
+    .reference = grad_norm_reference, CASES(grad_norm_cases), .tolerance = 2e-6
+
 const KernelRow rows_optimizer[] = {
     {
-        .name = "grad_norm", .family = "grad_norm", .push_bytes = sizeof(GradNormPush),
-        .bind = {{"grad", GPU_READ, DTYPE_F32}, {"table", GPU_READ, DTYPE_U32},
-                 {"out", GPU_WRITE, DTYPE_F32}},
-        /* A tensor of 2^25 values, all that a range of 128 MiB holds, is one group's work:
-         * fewer invocations would pass llvmpipe's limit of 65,535 iterations. */
-        .spec_count = 1, .tuning = {{256}}, .extent = grad_norm_extent, .grid = grad_norm_grid,
-        .flops = grad_norm_flops, .reference = grad_norm_reference, CASES(grad_norm_cases),
-        .tolerance = 2e-6,
+        .name = "grad_norm", GRAD_NORM, .rank = 20, .spec_count = 1, .tuning = {{256}},
+    },
+    {
+        .name = "grad_norm_subgroup", GRAD_NORM, .needs = GPU_CAP_SUBGROUP, .rank = 5, .spec_count = 2,
+        .subgroup_spec = 2, .tuning = {{256, 32}}, .tunings = norm_tunings,
+        .tuning_count = COUNT_OF(norm_tunings), .adapt = subgroup_adapt, .slow_on_cpu = true,
     },
     {
         .name = "grad_clip", .family = "grad_clip", .push_bytes = sizeof(GradClipPush),

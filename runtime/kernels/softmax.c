@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "kernels/families.h"
+#include "kernels/subgroups.h"
 
 static void softmax_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
@@ -92,23 +93,25 @@ static const KernelCase bwd_cases[] = {
 
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define SOFTMAX                                                                          \
-    .push_bytes = sizeof(SoftmaxPush), .spec_count = 1, .tuning = {{64}},                \
-    .tunings = tunings, .tuning_count = COUNT_OF(tunings), .extent = softmax_extent,     \
-    .grid = softmax_grid
+    .push_bytes = sizeof(SoftmaxPush), .extent = softmax_extent, .grid = softmax_grid
+#define FWD                                                                              \
+    .family = "softmax_fwd", SOFTMAX, .flops = softmax_fwd_flops,                        \
+    .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},                   \
+    .reference = softmax_fwd_reference, .cases = fwd_cases,                              \
+    .case_count = COUNT_OF(fwd_cases), .tolerance = 2e-6
+#define BWD                                                                              \
+    .family = "softmax_bwd", SOFTMAX, .flops = softmax_bwd_flops,                        \
+    .bind = {{"y", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},                    \
+             {"dx", GPU_ADD, DTYPE_F32}},                                                \
+    .reference = softmax_bwd_reference, .cases = bwd_cases,                              \
+    .case_count = COUNT_OF(bwd_cases), .tolerance = 2e-6
+#define TREE .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,          \
+             .tuning_count = COUNT_OF(tunings)
 
 const KernelRow rows_softmax[] = {
-    {
-        .name = "softmax_fwd", .family = "softmax_fwd",
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
-        SOFTMAX, .flops = softmax_fwd_flops, .reference = softmax_fwd_reference,
-        .cases = fwd_cases, .case_count = COUNT_OF(fwd_cases), .tolerance = 2e-6,
-    },
-    {
-        .name = "softmax_bwd", .family = "softmax_bwd",
-        .bind = {{"y", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},
-                 {"dx", GPU_ADD, DTYPE_F32}},
-        SOFTMAX, .flops = softmax_bwd_flops, .reference = softmax_bwd_reference,
-        .cases = bwd_cases, .case_count = COUNT_OF(bwd_cases), .tolerance = 2e-6,
-    },
+    {.name = "softmax_fwd", FWD, TREE},
+    {.name = "softmax_fwd_subgroup", FWD, SUBGROUP_ROW},
+    {.name = "softmax_bwd", BWD, TREE},
+    {.name = "softmax_bwd_subgroup", BWD, SUBGROUP_ROW},
 };
 const size_t rows_softmax_count = COUNT_OF(rows_softmax);
