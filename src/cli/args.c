@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,10 +54,53 @@ static bool applies(const CliOption *option, const CliCommand *command)
     return option->commands == CMD_GLOBAL || (command && option->commands & command->bit);
 }
 
-static tmb_status unknown_option(const char *name, const CliCommand *command)
+/* What other programs call it. */
+static const char *elsewhere(const char *name)
+{
+    static const struct {
+        const char *there, *here;
+    } names[] = {
+        {"learning-rate", "--lr"}, {"batch-size", "--step-examples"},
+        {"per-device-train-batch-size", "--step-examples"}, {"num-epochs", "--epochs"},
+        {"num-train-epochs", "--epochs"}, {"max-steps", "--steps"}, {"iters", "--steps"},
+        {"lora-rank", "--rank"}, {"lora-r", "--rank"}, {"lora-alpha", "--alpha"},
+        {"target-modules", "--targets"},
+        {"lr-scheduler", "--schedule"}, {"lr-scheduler-type", "--schedule"},
+        {"warmup-ratio", "--warmup"}, {"warmup-steps", "--warmup"},
+        {"max-length", "--row-tokens"}, {"max-seq-length", "--row-tokens"},
+        {"max-seq-len", "--row-tokens"}, {"block-size", "--row-tokens"},
+        {"max-grad-norm", "--clip"}, {"validation", "--val"}, {"valid", "--val"},
+        {"eval-steps", "--eval-every"}, {"save-steps", "--checkpoint-every"},
+        {"save-every", "--checkpoint-every"}, {"output-dir", "--output"},
+        {"lora", "--adapter"}, {"adapter-path", "--adapter"}, {"temp", "--temperature"},
+        {"n-predict", "--max-tokens"}, {"max-new-tokens", "--max-tokens"},
+        {"ctx-size", "--context"}, {"system-prompt", "--system"}, {"format", "--to"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strncmp(name, "--", 2) && !strcmp(names[i].there, name + 2))
+            return names[i].here;
+    return NULL;
+}
+
+/* The option that is meant: by another program's name, by its beginning, by its letters. */
+static const char *meant(const char *name, const char *const *names, size_t count)
+{
+    const char *other = elsewhere(name);
+    for (size_t i = 0; other && i < count; i++)
+        if (!strcmp(names[i], other))
+            return other;
+    for (size_t i = 0; strlen(name) > 3 && i < count; i++)
+        if (!strncmp(names[i], name, strlen(name)))
+            return names[i];
+    return cli_nearest(name, names, count);
+}
+
+static tmb_status unknown_option(const char *word, const CliCommand *command)
 {
     const char *names[128];
+    char name[64];
     size_t count = 0;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
     for (size_t i = 0; i < cli_option_count && count < 128; i++) {
         if (!strcmp(cli_options[i].name, name))
             return fail(TMB_USAGE, "%s does not belong to 'timbre %s'; see 'timbre help %s'", name,
@@ -64,7 +108,7 @@ static tmb_status unknown_option(const char *name, const CliCommand *command)
         if (applies(&cli_options[i], command))
             names[count++] = cli_options[i].name;
     }
-    const char *nearest = cli_nearest(name, names, count);
+    const char *nearest = meant(name, names, count);
     if (nearest)
         return fail(TMB_USAGE, "unknown option %s; did you mean %s?", name, nearest);
     return fail(TMB_USAGE, "unknown option %s; see 'timbre help%s%s'", name, command ? " " : "",
@@ -195,6 +239,13 @@ static tmb_status check_positional(const CliCommand *command, const CliArgs *arg
 {
     if (args->help || args->version || !command)
         return TMB_OK;
+    const char *first = args->positional_count ? args->positional[0] : "";
+    size_t bytes = strlen(first);
+    if (!strncmp(command->synopsis, "MODEL", 5) && bytes > 6 && !strcmp(first + bytes - 6, ".jsonl"))
+        return fail(TMB_USAGE, "the model comes first, %s is no model: timbre %s %s", first,
+                    command->name, command->synopsis);
+    if (command->bit == CMD_GENERATE && args->positional_count > command->most)
+        return fail(TMB_USAGE, "the letter is one word to the shell: put it between quotes");
     if (args->positional_count < command->least || args->positional_count > command->most)
         return fail(TMB_USAGE, "usage: timbre %s %s", command->name, command->synopsis);
     return TMB_OK;

@@ -9,10 +9,14 @@
 #include "base/status.h"
 #include "cli/commands.h"
 
+/* *model may be open already. */
 static tmb_status open_generator(const CliArgs *args, tmb_model **model, tmb_device **device,
                                  tmb_generator **generator)
 {
-    TRY(cli_open(args, model, device));
+    if ((args->top_k || (args->top_p > 0 && args->top_p < 1)) && args->temperature == 0)
+        fprintf(stderr, "warning: --top-k and --top-p have no effect at --temperature 0, which always takes "
+                        "the likeliest token\n");
+    TRY(cli_open(args, *model ? NULL : model, device));
     return tmb_generator_create(*device, *model,
                                 &(tmb_generator_params){.adapter = args->adapter,
                                                         .context = (uint32_t)args->context,
@@ -225,6 +229,7 @@ tmb_status cmd_generate(const CliArgs *args)
     char *letter = NULL;
     tmb_reply reply = {0};
     tmb_status status = TMB_OK;
+    TRY_OR(done, status, cli_open(args, &model, NULL));      /* before a letter is typed for nothing */
     TRY_OR(done, status, read_letter(args, &letter));
     TRY_OR(done, status, open_generator(args, &model, &device, &generator));
     tmb_message messages[2] = {{"system", args->system}, {"user", letter}};
@@ -242,8 +247,9 @@ tmb_status cmd_generate(const CliArgs *args)
         putchar('\n');
     fflush(stdout);      /* the reply before what is said about it */
     if (!reply.ended && !args->quiet)
-        fprintf(stderr, "timbre: cut after %zu token%s; --max-tokens allows more\n", reply.tokens,
-                plural(reply.tokens));
+        fprintf(stderr, "timbre: cut after %zu token%s; %s\n", reply.tokens, plural(reply.tokens),
+                reply.tokens < (args->max_tokens ? args->max_tokens : 256)
+                    ? "the context is full, --context may allow more" : "--max-tokens allows more");
 done:
     tmb_replies_clear(&reply, 1);
     free(letter);

@@ -144,7 +144,8 @@ static tmb_status data_check(const CliArgs *args, tmb_model *model, const char *
         cli_print_json(object);
         return TMB_OK;
     }
-    printf("%s: %llu example%s, %llu tokens, %llu of them supervised (%.0f %%), longest %llu\n", file,
+    printf("%s: %llu example%s, %llu tokens, %llu of them supervised (%.0f %%), longest %llu\n",
+           strcmp(file, "-") ? file : "standard input",
            (unsigned long long)report.examples, plural(report.examples),
            (unsigned long long)report.tokens,
            (unsigned long long)report.supervised,

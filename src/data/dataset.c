@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/utf8.h"
@@ -141,8 +142,9 @@ static tmb_status check_kind(const char *file, const char *data, size_t bytes)
     excerpt(data, bytes, shown);
     return fail(TMB_BAD_INPUT, "%s: no line of it is an example; a .jsonl file has one on each line, "
                 "{\"messages\": [{\"role\": \"user\", \"content\": \"…\"}, {\"role\": "
-                "\"assistant\", \"content\": \"…\"}]}, and this begins with %s", file,
-                *shown ? shown : "something that is not text");
+                "\"assistant\", \"content\": \"…\"}]}, and this begins with %s%s", file,
+                *shown ? shown : "something that is not text",
+                *shown == '[' ? " (jq -c '.[]' puts a list on lines)" : "");
 }
 
 static tmb_status read_file(Dataset *dataset, const char *path, Problems *problems)
@@ -282,6 +284,8 @@ tmb_status text_encode_file(const Tokenizer *tokenizer, const char *path, bool b
     size_t bytes = 0, start = out->count;
     tmb_status status;
     TRY(os_read_file(path, &data, &bytes));
+    if (memchr(data, 0, bytes))
+        log_warning("%s has bytes of zero; is it a text?", path);
     if (bos && tokenizer_bos(tokenizer) != NO_TOKEN)
         tokens_push(out, tokenizer_bos(tokenizer), false);
     for (size_t at = 0; at < bytes;) {

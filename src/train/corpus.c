@@ -257,6 +257,8 @@ static tmb_status prepare(const TrainBase *base, const TrainParams *params, Run 
         if (!params->data_count)
             return fail(TMB_USAGE, "%s holds no run yet; name the training data", run->path);
         TRY(settings_fill(base, params, &run->config));
+        if (params->resume)
+            log_info("%s holds no run yet: beginning a new one", run->path);
         settings_warn(params);
         return TMB_OK;
     }

@@ -82,6 +82,11 @@ try() {
 try 2 train trian
 try 2 train help trian
 try 2 rank train whole.gguf good.jsonl -o run --rnak 3
+try 2 'mean --lr?' train whole.gguf good.jsonl -o run --learning-rate 1e-4
+try 2 'mean --step-examples?' train whole.gguf good.jsonl -o run --batch-size=4
+try 2 'mean --output?' train whole.gguf good.jsonl --out run
+try 2 'the model comes first' train good.jsonl whole.gguf -o run
+try 2 quotes generate whole.gguf dear team
 try 2 value train whole.gguf good.jsonl -o
 try 2 rank train whole.gguf good.jsonl -o run --rank 0
 try 2 rank train whole.gguf good.jsonl -o run --rank -4

@@ -90,6 +90,8 @@ for format in peft gguf-lora; do
     check "$format is not overwritten" fails_with 2 "$timbre" export whole --to $format -o "out-$format"
 done
 "$timbre" generate "$model" 'Wohin im März?' --max-tokens 12 --json > bare.json 2> /dev/null
+check 'generate warns of --top-p without a temperature' sh -c "'$timbre' generate '$model' hi --top-p 0.9 --max-tokens 1 --quiet 2>&1 | grep -a '^warning: --top-k and --top-p'"
+check 'generate says what cut the reply' sh -c "'$timbre' generate '$model' hi --context 24 2>&1 | grep -a 'the context is full'"
 check 'the adapter changes the reply' differ run.json bare.json
 printf 'Wohin im März?' | "$timbre" generate "$model" --file - --adapter whole --max-tokens 12 --json > stdin.json 2> /dev/null
 check 'letter from standard input' same run.json stdin.json
