@@ -44,8 +44,9 @@ void main()
     vec4 of_key[SLICE], of_value[SLICE];
     [[unroll]] for (uint d = 0; d < SLICE; d++)
         of_key[d] = of_value[d] = vec4(0.0);
+    const uint end = last[j];
     for (uint head = group * per_group; head < (group + 1) * per_group; head++)
-        for (uint i = j; i < last[j]; i++) {
+        for (uint i = j; i < end; i++) {
             uint at_row = i * push.heads + head;
             uint at = at_row * VECS;
             vec4 scores = vec4(0.0), changes = vec4(0.0);

@@ -25,8 +25,9 @@ void main()
     uint to = token[u];
     if (to < push.first || to - push.first >= push.count)
         return;
+    const uint end = starts[u + 1];
     float sum = 0.0;
-    for (uint s = starts[u]; s < starts[u + 1]; s++)
+    for (uint s = starts[u]; s < end; s++)
         sum += dy[order[s] * push.cols + c];
     dtable[(to - push.first) * push.cols + c] += sum;
 }

@@ -129,6 +129,7 @@ static tmb_status fold_checked(const Arguments *arguments, cJSON *records)
         (void)sscanf(line, "%u passed, %u failed, %u skipped", &passed, &failed, &skipped);
     }
     char *device = line_after(all, "device: "), *roof = line_after(all, "roof: ");
+    char *training = line_after(all, "training: ");
     char *comma = device ? strstr(device, ", seed ") : NULL;
     if (!comma || !(passed + failed))
         status = fail(TMB_BAD_INPUT, "%s is not what kernel-check prints on one device",
@@ -143,10 +144,12 @@ static tmb_status fold_checked(const Arguments *arguments, cJSON *records)
         cJSON_AddNumberToObject(record, "passed", passed);
         cJSON_AddNumberToObject(record, "failed", failed);
         cJSON_AddNumberToObject(record, "skipped", skipped);
+        cJSON_AddStringToObject(record, "training", training ? training : "");
         put(array_of(records, "checked"), record);
     }
     free(device);
     free(roof);
+    free(training);
     free(all);
     return status;
 }
@@ -158,12 +161,15 @@ static void print_checked(const cJSON *records, Text *page)
     const cJSON *record;
     text_print(page, "## Checked\n\nEvery row of the case named against its reference in double "
                "precision; a skipped case is of a row that the device cannot run or that is not meant "
-               "for the size.\n\n| device, driver | cases | passed | failed | skipped | roof | date |\n"
-               "|---|---|---|---|---|---|---|\n");
+               "for the size. *Training* is the checks of the trainer, and of 30 steps against "
+               "the losses of PEFT.\n\n"
+               "| device, driver | cases | passed | failed | skipped | training | roof | date |\n"
+               "|---|---|---|---|---|---|---|---|\n");
     cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(records, "checked"))
-        text_print(page, "| %s | %s | %.0f | %.0f | %.0f | %s | %s |\n", text(record, "device"),
+        text_print(page, "| %s | %s | %.0f | %.0f | %.0f | %s | %s | %s |\n", text(record, "device"),
                    text(record, "how"), number(record, "passed"), number(record, "failed"),
-                   number(record, "skipped"), text(record, "roof"), text(record, "date"));
+                   number(record, "skipped"), text(record, "training"), text(record, "roof"),
+                   text(record, "date"));
 }
 
 static void print_compiled(const cJSON *records, Text *page)

@@ -34,32 +34,71 @@ full_compilers() {
     fi
 }
 
-# Core and synchronisation checks by the Khronos layer; its messages go to a file of their own
-# so that no test can swallow them.
-full_validation() {
-    local folder=$build/validation count
-    if ! [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ]; then
-        add_skip "the Vulkan validation layer is not here"
-        return 0
-    fi
-    mkdir -p "$folder"
-    rm -f "$folder/messages.txt"
-    cat >"$folder/vk_layer_settings.txt" <<END
+# validation_layer FOLDER FEATURES: the Khronos layer for every program from here on; its messages
+# go to FOLDER/messages.txt, so that no test can swallow them.
+validation_layer() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    cat >"$1/vk_layer_settings.txt" <<END
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
 khronos_validation.report_flags = error,warn
-khronos_validation.log_filename = $folder/messages.txt
-khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+khronos_validation.log_filename = $1/messages.txt
+khronos_validation.enables = $2
 END
-    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$folder
-    run_suite "$build" "validated gpu" --suite gpu --num-processes 1 -t 6
+    export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$1
+}
+
+validation_messages() {
+    cat "$1/messages.txt" 2>/dev/null | grep -c -E 'Validation (Error|Warning)|SYNC-HAZARD'
+}
+
+# validation_silent LABEL FOLDER: passes when the layer had nothing to say.
+validation_silent() {
+    local count
+    count=$(validation_messages "$2")
     unset VK_INSTANCE_LAYERS VK_LAYER_SETTINGS_PATH
-    count=$(grep -c -E 'Validation (Error|Warning)|SYNC-HAZARD' "$folder/messages.txt" 2>/dev/null)
-    if [ "${count:-0}" -gt 0 ]; then
-        add_failure "validation: $count messages in $folder/messages.txt"
-        head -n 6 "$folder/messages.txt" | cut -c 1-300 | sed 's/^/    | /'
+    if [ "$count" -gt 0 ]; then
+        add_failure "$1: $count messages in $2/messages.txt"
+        head -n 6 "$2/messages.txt" | cut -c 1-300 | sed 's/^/    | /'
     else
         passed=$((passed + 1))
     fi
+}
+
+has_validation_layer() {
+    [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] && return 0
+    add_skip "the Vulkan validation layer is not here"
+    return 1
+}
+
+# Core and synchronisation checks over everything that uses a device.
+full_validation() {
+    local folder=$build/validation
+    has_validation_layer || return 0
+    validation_layer "$folder" VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+    run_suite "$build" "validated gpu" --suite gpu --num-processes 1 -t 6
+    validation_silent validation "$folder"
+}
+
+# GPU-assisted checks: every shader with a check of its own around every access to a buffer. That
+# makes them so long that only small shapes are affordable. A shader that reads beyond its
+# binding comes first: were the layer not at work, silence would mean nothing.
+full_assisted() {
+    local folder=$build/assisted kernel_check=$build/tools/kernel_check/kernel-check
+    has_validation_layer || return 0
+    validation_layer "$folder" "VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT,\
+VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_RESERVE_BINDING_SLOT_EXT"
+    sed 's/\* x4\[i\]/* x4[i + 1000000]/' "$root/shaders/scale.comp" >"$folder/beyond.comp"
+    TIMBRE_ROOT=$root "$kernel_check" --shader "$folder/beyond.comp" --as scale --case smollm2 \
+        >"$folder/beyond.log" 2>&1
+    if [ "$(validation_messages "$folder")" = 0 ]; then
+        unset VK_INSTANCE_LAYERS VK_LAYER_SETTINGS_PATH
+        add_skip "this validation layer does not see a read beyond a binding"
+        return 0
+    fi
+    rm -f "$folder/messages.txt"
+    count_program "GPU-assisted kernel-check" "$kernel_check" --case smallest
+    validation_silent "GPU-assisted validation" "$folder"
 }
 
 # What a plain Vulkan 1.2 card offers, and one whose bindings are tiny.
@@ -71,14 +110,21 @@ full_capabilities() {
     done
 }
 
-# kernel-check and the device tests on other drivers; SwiftShader is ten times slower, so it gets
-# kernel-check's smallest cases only.
+# train_here LABEL: models, gradients, and training against PEFT on the driver in the environment.
+train_here() {
+    run_suite "$build" "$1 training" -t 10 --num-processes 1 gpu_device model_stories \
+        model_lora_gradients train_trainer train_golden infer_generator
+}
+
+# kernel-check and training on other drivers. The newer lavapipe compiles the widest attention
+# heads for minutes each, which its cache remembers.
 full_drivers() {
-    local driver start
-    start=$(date +%s)
+    local driver
     if driver=$(driver_swiftshader); then
-        VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver count_program "SwiftShader kernel-check" \
-            "$build/tools/kernel_check/kernel-check" --case smallest
+        export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
+        count_program "SwiftShader kernel-check" "$build/tools/kernel_check/kernel-check"
+        train_here SwiftShader
+        unset VK_ICD_FILENAMES VK_DRIVER_FILES
     else
         add_skip "SwiftShader cannot be fetched here"
     fi
@@ -86,7 +132,7 @@ full_drivers() {
         export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
         export LD_LIBRARY_PATH=${driver%/*}/root/usr/lib/x86_64-linux-gnu
         count_program "backports kernel-check" "$build/tools/kernel_check/kernel-check"
-        run_suite "$build" "backports gpu" --suite gpu --num-processes 1 -t 4
+        train_here backports
         unset VK_ICD_FILENAMES VK_DRIVER_FILES LD_LIBRARY_PATH
     else
         add_skip "the newer lavapipe of backports cannot be fetched here"
