@@ -144,7 +144,9 @@ static tmb_status letters_add(Letters *letters, const CliArgs *args, const char 
     cJSON_ArrayForEach(item, messages)
     {
         const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "role"));
-        const char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "content"));
+        char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "content"));
+        if (content)
+            plain_lines(content, strlen(content));
         good = good && role && content;
         if (good && !(args->system && !strcmp(role, "system")))
             list[count++] = (tmb_message){role, content};

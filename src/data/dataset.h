@@ -1,7 +1,8 @@
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 /* Examples from JSONL files, one JSON object a line; formats.def lists the kinds of line.
- * A byte order mark, CRLF line ends, blank lines and keys we do not know are fine. Every
+ * A byte order mark, CRLF line ends, blank lines and keys we do not know are fine; "\r\n" inside
+ * a text is read as "\n", which letters in use have too. Every
  * line that is not usable is named with its reason, all of them before failing. */
 
 #include "data/template.h"

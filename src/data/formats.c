@@ -20,6 +20,23 @@ static const char *type_name(const cJSON *item)
     return cJSON_IsBool(item) ? "true or false" : "null";
 }
 
+/* Line ends of Windows, in a text that came from a mail program, as letters in use have them. */
+static void plain_line_ends(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++)
+        if (from[0] != '\r' || from[1] != '\n')
+            *to++ = *from;
+    *to = '\0';
+}
+
+static const char *copy_text(Arena *arena, const char *text)
+{
+    char *copy = arena_string(arena, text);
+    plain_line_ends(copy);
+    return copy;
+}
+
 /* A string member, copied. `place` is for the sentence: "message 2". */
 static tmb_status read_string(const cJSON *object, const char *key, const char *place,
                               Arena *arena, const char **out)
@@ -30,7 +47,7 @@ static tmb_status read_string(const cJSON *object, const char *key, const char *
     if (!cJSON_IsString(item))
         return fail(TMB_BAD_INPUT, "\"%s\" of %s is %s, it must be a string", key, place,
                     type_name(item));
-    *out = arena_string(arena, item->valuestring);
+    *out = copy_text(arena, item->valuestring);
     return TMB_OK;
 }
 
@@ -90,7 +107,7 @@ static tmb_status read_prompt(const cJSON *object, const char *reply, Arena *are
     const cJSON *prompt = cJSON_GetObjectItemCaseSensitive(object, "prompt");
     if (cJSON_IsString(prompt)) {
         out->messages = arena_new(arena, 2, sizeof *out->messages);
-        out->messages[0] = (Message){"user", arena_string(arena, prompt->valuestring)};
+        out->messages[0] = (Message){"user", copy_text(arena, prompt->valuestring)};
         out->count = 1;
     } else {
         TRY(read_list(prompt, "prompt", arena, out));

@@ -225,6 +225,24 @@ static void test_supervision(Test *test, const Setting *setting)
     dataset_finish(&dataset);
 }
 
+/* Mails of Windows: what is learnt is what letters in use look like. */
+static void test_line_ends(Test *test, const Setting *setting)
+{
+    Dataset dataset;
+    if (!CHECK_OK(test, read_text(setting,
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"a\\r\\nb\\rc\\r\\n\"}, {\"role\": "
+            "\"assistant\", \"content\": \"\\r\\nd\"}]}\n"
+            "{\"prompt\": \"a\\r\\n\", \"chosen\": \"b\\r\\n\", \"rejected\": \"\\r\\r\\n\"}\n",
+            &dataset)))
+        return;
+    CHECK_STRING(test, "a\nb\rc\n", dataset.examples[0].messages[0].content);
+    CHECK_STRING(test, "\nd", dataset.examples[0].messages[1].content);
+    CHECK_STRING(test, "a\n", dataset.examples[1].messages[0].content);
+    CHECK_STRING(test, "b\n", dataset.examples[1].messages[1].content);
+    CHECK_STRING(test, "\r\n", dataset.examples[1].rejected);
+    dataset_finish(&dataset);
+}
+
 static void test_show_and_check(Test *test, const Setting *setting)
 {
     Dataset dataset;
@@ -294,7 +312,8 @@ int main(int argc, char **argv)
         test_bad_files(&test, &setting, folder);
         test_long_line(&test, &setting);
         test_supervision(&test, &setting);
-        test_show_and_check(&test, &setting);
+        test_line_ends(&test, &setting);
+    test_show_and_check(&test, &setting);
         test_plain_text(&test, &setting);
     }
     chat_template_destroy(&setting.chat);
