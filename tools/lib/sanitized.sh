@@ -11,7 +11,7 @@ case $1 in
     */kernel-check) ASAN_OPTIONS="$ASAN_OPTIONS:quarantine_size_mb=0:thread_local_quarantine_size_kb=0" ;;
 esac
 case $1 in
-    */test_gpu_device) ;;
+    */test_gpu_device | */sh | */bash) ;;
     *)
         if [ "$(head -c 4 "$1" | tail -c 3)" = ELF ]; then
             LD_PRELOAD="$(cc -print-file-name=libasan.so) $driver" exec "$@"
