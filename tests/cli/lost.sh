@@ -9,6 +9,11 @@ check_also=error
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+# what earlier builds left in the user's cache must not be spoken of here; Mesa's own may stay
+MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}}
+XDG_CACHE_HOME=$work/cache
+export MESA_SHADER_CACHE_DIR XDG_CACHE_HOME
+mkdir cache
 passed=0 failed=0
 LP_NUM_THREADS=0
 export LP_NUM_THREADS
