@@ -97,7 +97,7 @@ static void print_reply_json(const tmb_reply *reply)
 
 /* ---- a file of letters -------------------------------------------------- */
 
-/* Conversations read from JSONL lines with `messages`; the reply at the end of a line
+/* Conversations read from JSONL lines; the reply at the end of a line
  * (what the model should have said) is left out. */
 typedef struct Letters {
     tmb_conversation *conversations;
@@ -126,37 +126,53 @@ static bool letters_reserve(Letters *letters)
     return trees && conversations;
 }
 
+/* The messages of a line up to the reply that is asked for; false when it has none. */
+static bool read_turns(const CliArgs *args, const cJSON *turns, tmb_message *list, size_t *count)
+{
+    const cJSON *item;
+    if (args->system)
+        list[(*count)++] = (tmb_message){"system", args->system};
+    char *letter = cJSON_GetStringValue(turns);
+    if (letter) {
+        plain_lines(letter, strlen(letter));
+        list[(*count)++] = (tmb_message){"user", letter};
+        return true;
+    }
+    cJSON_ArrayForEach(item, turns)
+    {
+        const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "role"));
+        char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "content"));
+        if (!role || !content)
+            return false;
+        plain_lines(content, strlen(content));
+        if (!args->system || strcmp(role, "system"))
+            list[(*count)++] = (tmb_message){role, content};
+    }
+    while (*count && !strcmp(list[*count - 1].role, "assistant"))
+        (*count)--;
+    return cJSON_IsArray(turns) && *count;
+}
+
+/* As lines of training data: "messages", or "prompt" as a text or as messages. */
 static tmb_status letters_add(Letters *letters, const CliArgs *args, const char *line, size_t bytes,
                               size_t number)
 {
     cJSON *tree = cJSON_ParseWithLength(line, bytes);
-    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(tree, "messages"), *item;
-    size_t capacity = (size_t)cJSON_GetArraySize(messages) + 1, count = 0;
+    const cJSON *turns = cJSON_GetObjectItemCaseSensitive(tree, "messages");
+    turns = turns ? turns : cJSON_GetObjectItemCaseSensitive(tree, "prompt");
+    size_t capacity = (size_t)cJSON_GetArraySize(turns) + 2, count = 0;
     tmb_message *list = letters_reserve(letters) ? mem_try(capacity, sizeof *list) : NULL;
     if (!list) {
         cJSON_Delete(tree);
         return fail(TMB_OUT_OF_HOST, "%s: line %zu: no memory for more than %zu letters", args->file,
                     number, letters->count);
     }
-    if (args->system)
-        list[count++] = (tmb_message){"system", args->system};
-    bool good = cJSON_IsArray(messages);
-    cJSON_ArrayForEach(item, messages)
-    {
-        const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "role"));
-        char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "content"));
-        if (content)
-            plain_lines(content, strlen(content));
-        good = good && role && content;
-        if (good && !(args->system && !strcmp(role, "system")))
-            list[count++] = (tmb_message){role, content};
-    }
-    while (good && count && !strcmp(list[count - 1].role, "assistant"))
-        count--;
+    bool good = read_turns(args, turns, list, &count);
     letters->trees[letters->count] = tree;
     letters->conversations[letters->count++] = (tmb_conversation){list, count};
-    if (!good || !count)
-        return fail(TMB_BAD_INPUT, "%s: line %zu: no `messages` with roles and contents", args->file, number);
+    if (!good)
+        return fail(TMB_BAD_INPUT, "%s: line %zu: no \"messages\" with roles and contents, and no \"prompt\"",
+                    args->file, number);
     return TMB_OK;
 }
 

@@ -75,7 +75,7 @@ const CliOption cli_options[] = {
     {"--by-line", NULL, CLI_FLAG, FIELD(by_line), CMD_EVAL, 0, 0, "plain text: encode line by line"},
     {"--bos", "once|none", CLI_TEXT, FIELD(bos), CMD_EVAL, 0, 0, "plain text: BOS at the very start, or never"},
     {"--limit", "N", CLI_COUNT, FIELD(limit), CMD_EVAL | CMD_DATA | CMD_GENERATE, 1, 4e9, "only this many examples"},
-    {"--file", "PATH", CLI_TEXT, FIELD(file), CMD_GENERATE, 0, 0, "the letter from a file (- for stdin); of a .jsonl with `messages`, all letters"},
+    {"--file", "PATH", CLI_TEXT, FIELD(file), CMD_GENERATE, 0, 0, "the letter from a file (- for stdin); of a .jsonl, all its letters"},
     {"--system", "TEXT", CLI_TEXT, FIELD(system), CMD_GENERATE | CMD_CHAT | CMD_EVAL, 0, 0,
      "system message (eval: instead of the file's)"},
     {"--temperature", "T", CLI_NUMBER, FIELD(temperature), CMD_GENERATE | CMD_CHAT, 0, 100, "0 (default): greedy"},

@@ -99,6 +99,7 @@ printf '\357\273\277Wohin im März?\r\n' > windows.txt
 "$timbre" generate "$model" --file windows.txt --adapter whole --max-tokens 12 --json > windows.json 2> /dev/null
 check 'a letter of a Windows editor' same run.json windows.json
 check 'letters side by side' sh -c "'$timbre' generate '$model' --file held.jsonl --adapter whole --max-tokens 5 --batch 2 | wc -l | grep -q '^3$'"
+check 'letters of prompts' sh -c "'$timbre' generate '$model' --file repeated.jsonl --max-tokens 2 | wc -l | grep -q '^15$'"
 printf 'Hallo\nUnd dann?\n' | "$timbre" chat "$model" --max-tokens 4 --quiet > chat.log 2> /dev/null
 check 'chat' test -s chat.log
 # the tiny model says bytes that are no UTF-8: they must not end the conversation
