@@ -71,6 +71,22 @@ tmb_status cmd_inspect(const CliArgs *args)
     return status;
 }
 
+/* One line; control characters, also U+0080 to U+009F, as escapes. */
+static void print_escaped(const char *piece, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char)piece[i];
+        unsigned char next = i + 1 < bytes ? (unsigned char)piece[i + 1] : 0xff;
+        unsigned char last = i ? (unsigned char)piece[i - 1] : 0;
+        bool high = (byte == 0xc2 && next < 0xa0) || (last == 0xc2 && byte < 0xa0);
+        if (byte < 0x20 || byte == 0x7f || high)
+            printf("\\x%02x", byte);
+        else
+            putchar(byte);
+    }
+    putchar('\n');
+}
+
 static tmb_status print_pieces(const CliArgs *args, tmb_model *model, const uint32_t *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -82,12 +98,7 @@ static tmb_status print_pieces(const CliArgs *args, tmb_model *model, const uint
         size_t bytes;
         TRY(tmb_model_detokenize(model, &ids[i], 1, &piece, &bytes));
         printf("%8u  ", ids[i]);
-        for (size_t b = 0; b < bytes; b++)
-            if ((unsigned char)piece[b] < 0x20)
-                printf("\\x%02x", (unsigned char)piece[b]);
-            else
-                putchar(piece[b]);
-        putchar('\n');
+        print_escaped(piece, bytes);
         free(piece);
     }
     if (args->ids)
