@@ -1,4 +1,4 @@
-// rmsnorm_fwd, with ADD add_rmsnorm_fwd, for columns that are a multiple of 4.  One group per
+// rmsnorm_fwd, with ADD and HALF as there, for columns that are a multiple of 4.  One group per
 // row; f32 sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -7,7 +7,11 @@
 #endif
 #include "lib/common.glsl"
 #include "lib/vectors.glsl"
+#ifdef HALF
+#include "push/rmsnorm_half.push.h"
+#else
 #include "push/rmsnorm.push.h"
+#endif
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
@@ -27,6 +31,10 @@ VECTORS(1, w);
 layout(set = 0, binding = 2) writeonly buffer Y { vec4 y[]; };
 layout(set = 0, binding = 3) writeonly buffer Rstd { float rstd[]; };
 #define X_AT(i) VECTOR_AT(x, i)
+#endif
+#ifdef HALF
+#define HALF_WORDS uvec2
+#include "lib/half_rows.glsl"
 #endif
 
 void main()
@@ -48,10 +56,27 @@ void main()
     }
     float sum = group_sum((squares.x + squares.y) + (squares.z + squares.w));
     float scale = 1.0 / sqrt(sum / float(push.cols) + push.eps);
+#ifdef HALF
+    uint exponent = 0;
+#endif
     for (uint i = lane; i < vectors; i += THREADS) {
         precise vec4 value = X_AT(base + i);
-        y[base + i] = value * scale * VECTOR_AT(w, i);
+        precise vec4 normed = value * scale * VECTOR_AT(w, i);
+#ifdef HALF
+        exponent = max(max(exponent, max(exponent_of(normed.x), exponent_of(normed.y))),
+                       max(exponent_of(normed.z), exponent_of(normed.w)));
+        if (push.keep != 0u)
+#endif
+        y[base + i] = normed;
     }
     if (lane == 0)
         rstd[row] = scale;
+#ifdef HALF
+    float factor = half_factor(row, exponent);
+    for (uint i = lane; i < vectors; i += THREADS) {
+        precise vec4 value = X_AT(base + i);
+        precise vec4 normed = value * scale * VECTOR_AT(w, i) * factor;
+        half_y[base + i] = uvec2(half_pair(normed.xy), half_pair(normed.zw));
+    }
+#endif
 }

@@ -147,13 +147,18 @@ static double error_share(const TruthBind *bind, uint64_t index, double got, dou
     return error == 0 ? 0 : allowed > 0 ? error / allowed : INFINITY;
 }
 
+static double tolerance_of(const KernelRow *row, uint32_t index)
+{
+    return row->bind[index].tolerance > 0 ? row->bind[index].tolerance : row->tolerance;
+}
+
 static void compare(const KernelRow *row, const Truth *truth, uint32_t index,
                     const unsigned char *image, Worst *worst, uint64_t *wrong)
 {
     const TruthBind *bind = &truth->bind[index];
     for (uint64_t k = 0; k < bind->elements; k++) {
         double got = truth_element(bind, image + GUARD_BYTES, k), want = bind->want[k];
-        double share = error_share(bind, k, got, row->tolerance);
+        double share = error_share(bind, k, got, tolerance_of(row, index));
         *wrong += share > 1;
         if (share > worst->share)
             *worst = (Worst){row->bind[index].name, k, got, want, ulp_distance(got, want), share};
@@ -183,7 +188,7 @@ static void judge(const KernelRow *row, const Truth *truth,
             text_print(problems, "    %s: %" PRIu64 " of %" PRIu64 " elements are wrong, the worst "
                        "is [%" PRIu64 "]: got %.9g, want %.9g (%.3g ulp, %.3g x the tolerance "
                        "%.1e)%s\n", row->bind[i].name, wrong, bind->elements, here.index, here.got,
-                       here.want, here.ulp, here.share, row->tolerance,
+                       here.want, here.ulp, here.share, tolerance_of(row, i),
                        isnan(here.got) ? "; NaN: not written, or read from where nothing is" : "");
         *worst = here.share > worst->share ? here : *worst;
     }

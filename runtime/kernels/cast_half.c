@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "cast_half.push.h"
 #include "kernels/families.h"
+#include "kernels/half_rows.h"
 
 /* Rows of f16 are whole words. */
 static uint64_t half_cols(const CastHalfPush *p)
@@ -46,20 +47,23 @@ static int row_exponent(const double *x, uint64_t cols)
     return most;
 }
 
+void half_row_reference(const double *x, uint64_t cols, double *y, double *scale)
+{
+    int power = 14 - row_exponent(x, cols);
+    power = power > 126 ? 126 : power < -113 ? -113 : power;
+    for (uint64_t c = 0; c < cols; c++)
+        y[c] = half_to_float(float_to_half((float)ldexp(x[c], power)));
+    if (cols % 2)
+        y[cols] = 0;
+    *scale = ldexp(1, -power);
+}
+
 static void cast_half_reference(const void *push, double *const bind[])
 {
     const CastHalfPush *p = push;
-    for (uint64_t r = 0; r < p->rows; r++) {
-        const double *x = bind[0] + (p->first + r) * p->cols;
-        double *y = bind[1] + r * half_cols(p);
-        int power = 14 - row_exponent(x, p->cols);
-        power = power > 126 ? 126 : power < -113 ? -113 : power;
-        for (uint64_t c = 0; c < p->cols; c++)
-            y[c] = half_to_float(float_to_half((float)ldexp(x[c], power)));
-        if (p->cols % 2)
-            y[p->cols] = 0;
-        bind[2][r] = ldexp(1, -power);
-    }
+    for (uint64_t r = 0; r < p->rows; r++)
+        half_row_reference(bind[0] + (p->first + r) * p->cols, p->cols,
+                           bind[1] + r * half_cols(p), &bind[2][r]);
 }
 
 /* Every row of another size, from 2^-110 to 2^120, all zeros among them; the last row has an

@@ -16,6 +16,7 @@
     FAMILY(matmul_matrix)         \
     FAMILY(matvec)                \
     FAMILY(norm)                  \
+    FAMILY(norm_half)             \
     FAMILY(optimizer)             \
     FAMILY(roof)                  \
     FAMILY(roof_matrix)           \

@@ -13,6 +13,8 @@ typedef struct KernelBind {
     Dtype dtype;           /* quantised types: raw 32-bit words are bound (see below) */
     float largest;         /* f32 overflows on the way with inputs beyond this; 0: only where
                             * the results do. A fact about the formula, not about the shader */
+    double tolerance;      /* of this output, 0: the row's. An f16 next to the right one is not
+                            * wrong where what is rounded has the errors of f32 */
 } KernelBind;
 
 /* How double-precision references see memory: one double per element of the

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "add.push.h"
+#include "cast_half.push.h"
 #include "graph/graph.h"
 #include "graph/ops.h"
 #include "rmsnorm.push.h"
+#include "rmsnorm_half.push.h"
 
 static bool is_whole(const View *view)
 {
@@ -23,16 +25,21 @@ static bool is_family(const Node *node, const char *family)
     return node->family && !strcmp(node->family, family);
 }
 
-/* x = a + b, then y = norm(x): a row of x is still at hand when it is summed up. */
-static bool fuse_add_norm(const Node *add, const Node *norm, Node *out)
+static bool same_guard(const Node *a, const Node *b)
 {
+    return a->guard == b->guard && a->guard_above == b->guard_above;
+}
+
+/* x = a + b, then y = norm(x): a row of x is still at hand when it is summed up. */
+static bool fuse_add_norm(const Graph *graph, const Node *add, const Node *norm, Node *out)
+{
+    (void)graph;
     AddPush push;
     if (!is_family(add, "add") || !is_family(norm, "rmsnorm_fwd"))
         return false;
     memcpy(&push, add->push, sizeof push);
     if (push.accumulate || !same_view(&add->bind[2], &norm->bind[0]) ||
-        !is_whole(&norm->bind[0]) || add->guard != norm->guard ||
-        add->guard_above != norm->guard_above)
+        !is_whole(&norm->bind[0]) || !same_guard(add, norm))
         return false;
     *out = *norm;
     out->family = "add_rmsnorm_fwd";
@@ -43,8 +50,55 @@ static bool fuse_add_norm(const Node *add, const Node *norm, Node *out)
     return true;
 }
 
-typedef bool (*Fusion)(const Node *first, const Node *second, Node *out);
-static const Fusion fusions[] = {fuse_add_norm};
+static uint32_t uses_of(const Graph *graph, const Tensor *tensor)
+{
+    uint32_t uses = 0;
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        for (uint32_t b = 0; b < graph->nodes[n].bind_count; b++)
+            uses += graph->nodes[n].bind[b].tensor == tensor;
+    return uses;
+}
+
+/* y = norm(x), perhaps of a sum, then y as f16: rounded while it is at hand, and stored as f32
+ * only where anything else reads it. */
+static bool fuse_norm_cast(const Graph *graph, const Node *norm, const Node *cast, Node *out)
+{
+    const bool add = is_family(norm, "add_rmsnorm_fwd");
+    CastHalfPush cast_push;
+    RmsnormPush push;
+    if ((!add && !is_family(norm, "rmsnorm_fwd")) || !is_family(cast, "cast_half"))
+        return false;
+    memcpy(&cast_push, cast->push, sizeof cast_push);
+    memcpy(&push, norm->push, sizeof push);
+    const View *y = &norm->bind[norm->bind_count - 2], rstd = norm->bind[norm->bind_count - 1];
+    if (!same_view(y, &cast->bind[0]) || !is_whole(y) || cast_push.first ||
+        cast_push.rows != push.rows || !same_guard(norm, cast))
+        return false;
+    /* one use is the norm's, one the cast's */
+    RmsnormHalfPush both = {.rows = push.rows, .cols = push.cols, .eps = push.eps,
+                            .keep = y->tensor->life != LIFE_WORK || uses_of(graph, y->tensor) > 2};
+    *out = *norm;
+    memset(out->push, 0, sizeof out->push);
+    memcpy(out->push, &both, sizeof both);
+    out->family = add ? "add_rmsnorm_half_fwd" : "rmsnorm_half_fwd";
+    if (!both.keep)
+        out->bind[norm->bind_count - 2] = rstd;
+    out->bind[out->bind_count++] = cast->bind[1];
+    out->bind[out->bind_count++] = cast->bind[2];
+    return true;
+}
+
+typedef bool (*Fusion)(const Graph *graph, const Node *first, const Node *second, Node *out);
+static const Fusion fusions[] = {fuse_add_norm, fuse_norm_cast};
+
+static bool fuse(const Graph *graph, Node *node, const Node *next)
+{
+    const Node first = *node;
+    bool fused = false;
+    for (uint32_t f = 0; f < COUNT_OF(fusions) && !fused; f++)
+        fused = fusions[f](graph, &first, next, node);
+    return fused;
+}
 
 void graph_fuse(Graph *graph)
 {
@@ -53,11 +107,9 @@ void graph_fuse(Graph *graph)
         Node node = graph->nodes[i];
         if (i == backward)
             graph->backward_node = kept;
-        for (uint32_t f = 0; f < COUNT_OF(fusions) && i + 1 < graph->node_count; f++)
-            if (i + 1 != backward && fusions[f](&graph->nodes[i], &graph->nodes[i + 1], &node)) {
-                i++;
-                break;
-            }
+        while (i + 1 < graph->node_count && i + 1 != backward &&
+               fuse(graph, &node, &graph->nodes[i + 1]))
+            i++;
         graph->nodes[kept++] = node;
     }
     graph->node_count = kept;

@@ -4,6 +4,7 @@
  * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS]] */
 #include "kernels/policy.h"
 #include "random.h"
+#include "rmsnorm_half.push.h"
 #include "test.h"
 
 typedef struct Setup {
@@ -208,7 +209,21 @@ static uint32_t nodes_of(const Graph *graph, const char *family)
     return count;
 }
 
-/* Products with the adapter stay f32; one cast serves q, k and v, one gate and up. */
+/* Norms that also leave f32 behind. */
+static uint32_t kept_norms(const Graph *graph)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].family && strstr(graph->nodes[i].family, "rmsnorm_half")) {
+            RmsnormHalfPush push;
+            memcpy(&push, graph->nodes[i].push, sizeof push);
+            count += push.keep;
+        }
+    return count;
+}
+
+/* Products with the adapter stay f32; one cast serves q, k and v, one gate and up. Norms do it
+ * themselves, and without adapters leave nothing else. */
 static void test_nodes(const Setup *setup)
 {
     Test *test = setup->test;
@@ -219,8 +234,14 @@ static void test_nodes(const Setup *setup)
     CHECK_OK(test, model_build(setup->model, &build, &graph));
     CHECK(test, nodes_of(graph, "matmul_nt_half") == 7 * layers + 1);
     CHECK(test, nodes_of(graph, "matmul_nt") == 2 * 7 * layers);
-    CHECK(test, nodes_of(graph, "cast_half") == 4 * layers + 1);
+    CHECK(test, nodes_of(graph, "rmsnorm_half_fwd") == 2 * layers + 1);
+    CHECK(test, nodes_of(graph, "cast_half") == 2 * layers);
     CHECK(test, nodes_of(graph, "expand") == 0 && nodes_of(graph, "expand_half") > 0);
+    CHECK(test, kept_norms(graph) == 2 * layers);
+    graph_destroy(&graph);
+    build.lora = NULL;
+    CHECK_OK(test, model_build(setup->model, &build, &graph));
+    CHECK(test, nodes_of(graph, "rmsnorm_half_fwd") == 2 * layers + 1 && !kept_norms(graph));
     graph_destroy(&graph);
     build.half = false;
     CHECK_OK(test, model_build(setup->model, &build, &bare));
