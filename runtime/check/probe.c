@@ -18,7 +18,8 @@
 #define PROBE_GAIN 0.95
 #define TUNE_GAIN 0.97
 /* For racing the tunings of one row; all rows stay below ten seconds. */
-#define PROBE_TUNE_SECONDS 1.2
+#define PROBE_TUNE_SECONDS 1.0
+#define PROBE_ALL_SECONDS 6.0
 
 const KernelShape probe_usual_shape = {.rows = 512, .hidden = 2048, .ffn = 5632, .heads = 32,
                                        .kv_heads = 4, .head_dim = 64, .vocab = 32000};
@@ -94,7 +95,7 @@ static tmb_status race(Gpu *gpu, const KernelRow *row, const KernelShape *shape,
         return fail(TMB_FAILED, "there is nothing to compare %s with at these sizes", row->name);
     TRY(tune_row(gpu, row, &one, PROBE_TUNE_SECONDS, &own));
     if (rival != row)
-        TRY(tune_row(gpu, rival, &one, 0.1, &others));
+        TRY(tune_row(gpu, rival, &one, 0, &others));
     const double first = own.time[0].seconds, other = rival == row ? first : others.best.seconds;
     if (own.best.seconds > TUNE_GAIN * first)
         own.best = own.time[0];
@@ -124,6 +125,36 @@ void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char li
     if (status != TMB_OK)
         snprintf(line, PROBE_LINE, "%s failed %s", row->name, tmb_last_error());
     text_finish(&problems);
+}
+
+/* The first name of a list separated by commas, and the rest of the list. */
+static const char *next_name(const char *names, char name[POLICY_NAME])
+{
+    size_t length = strcspn(names, ",");
+    snprintf(name, POLICY_NAME, "%.*s", (int)length, names);
+    return names + length + strspn(names + length, ",");
+}
+
+tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
+                      void (*line)(const char *text))
+{
+    const double begin = os_seconds();
+    char name[POLICY_NAME], text[PROBE_LINE];
+    KernelShape sizes = *shape;
+    if (gpu_caps(gpu)->kind == GPU_CPU && sizes.rows > PROBE_CPU_ROWS)
+        sizes.rows = PROBE_CPU_ROWS;
+    while (*names) {
+        names = next_name(names, name);
+        const KernelRow *row = kernel_by_name(name);
+        if (!row)
+            return fail(TMB_USAGE, "there is no kernel %s", name);
+        if (!row->probe && os_seconds() - begin > PROBE_ALL_SECONDS)
+            snprintf(text, sizeof text, "%s later", name);
+        else
+            probe_row(gpu, row, &sizes, text);
+        line(text);
+    }
+    return TMB_OK;
 }
 
 /* ---- the parent ------------------------------------------------------------ */
@@ -169,9 +200,10 @@ void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_cod
                    KernelPolicy *policy)
 {
     char why[POLICY_WHY];
+    if (!strcmp(line, "later"))
+        return;
     if (!strncmp(line, "wrong ", 6) || !strncmp(line, "failed ", 7)) {
-        snprintf(why, sizeof why, "%.*s", (int)strcspn(strchr(line, ' ') + 1, "\r\n"),
-                 strchr(line, ' ') + 1);
+        snprintf(why, sizeof why, "%s", strchr(line, ' ') + 1);
         policy_set_verdict(policy, row->name, *line == 'w' ? FINDING_WRONG : FINDING_FAILED, why);
     } else if (*line) {
         raced(helper, row, line, policy);
@@ -188,21 +220,23 @@ void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_cod
 
 /* What follows the row's name in its line, "" when there is none. A line without its end is of a
  * process that was stopped in the middle of it. */
-static const char *line_of(const char *output, const char *name)
+static const char *line_of(const char *output, const char *name, char line[PROBE_LINE])
 {
     const size_t length = strlen(name);
+    line[0] = '\0';
     while (output && *output) {
         const char *end = strchr(output, '\n');
         if (end && !strncmp(output, name, length) && output[length] == ' ')
-            return output + length + 1;
+            snprintf(line, PROBE_LINE, "%.*s", (int)(strcspn(output, "\r\n") - length - 1),
+                     output + length + 1);
         output = end ? end + 1 : "";
     }
-    return "";
+    return line;
 }
 
 void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy)
 {
-    char shape[96], name[POLICY_NAME];
+    char shape[96], name[POLICY_NAME], line[PROBE_LINE];
     shape_text(helper->shape ? helper->shape : &probe_usual_shape, ',', shape, sizeof shape);
     const char *const argv[] = {helper->program, helper->command, rows,
                                 helper->device ? helper->device : "",
@@ -210,13 +244,11 @@ void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *p
     char *output = NULL;
     int exit_code = -1;
     bool ran = os_run(argv, helper->seconds, &output, &exit_code) == TMB_OK;
-    for (const char *at = rows; *at; at += strspn(at, ",")) {
-        size_t length = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)length, at);
-        at += length;
+    while (*rows) {
+        rows = next_name(rows, name);
         const KernelRow *row = kernel_by_name(name);
         if (row && ran)
-            probe_verdict(helper, row, exit_code, line_of(output, name), policy);
+            probe_verdict(helper, row, exit_code, line_of(output, name, line), policy);
         else if (row)
             policy_set_verdict(policy, name, FINDING_FAILED, tmb_last_error());
     }

@@ -8,7 +8,8 @@
 
 #include "kernels/policy.h"
 
-enum { PROBE_LINE = 900 };
+/* CPU drivers need no more rows than that to tell tunings apart. */
+enum { PROBE_LINE = 900, PROBE_CPU_ROWS = 256 };
 
 /* Sizes of a model of a billion parameters, for when none is at hand. */
 extern const KernelShape probe_usual_shape;
@@ -19,6 +20,12 @@ bool probe_shape_read(const char *text, KernelShape *out);
  * that and without, and is it faster than the best row that needs no probe? The answer is one line
  * for probe_verdict, which begins with the row's name. */
 void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char line[PROBE_LINE]);
+
+/* Rows by their names, separated by commas, each line given to `line` as soon as it is known: the
+ * next row may end the process. Rows that are there for their tunings alone and begin after six
+ * seconds get a line that leaves them to the next run. TMB_USAGE for a name that there is not. */
+TMB_MUST_USE tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
+                                   void (*line)(const char *text));
 
 /* In the parent: `program command ROWS DEVICE CAPS SHAPE` is run, with names separated by commas,
  * and must print that line for each of them. */

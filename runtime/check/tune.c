@@ -1,5 +1,6 @@
 #include "check/tune.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/os.h"
@@ -40,62 +41,75 @@ static void race_end(Race *race)
         gpu_buffer_destroy(race->gpu, &race->bind[i].buffer);
 }
 
-/* The best of a few runs, of as many as `limit` seconds allow, but of one. */
-static tmb_status best_of(const Race *race, const KernelTuning *tuning, double limit, double *best)
-{
-    GpuPipeline *pipeline;
+/* One that takes part, ready to run. */
+typedef struct Runner {
+    KernelTuning tuning;
     GpuDispatch dispatch;
+} Runner;
+
+static tmb_status run_once(const Race *race, const Runner *runner, TuneTime *time)
+{
     double seconds;
-    TRY(kernel_pipeline(race->gpu, race->row, tuning, &pipeline));
-    check_dispatch(race->row, race->one, tuning, pipeline, &dispatch);
-    memcpy(dispatch.bind, race->bind, sizeof race->bind);
-    TRY(gpu_time(race->gpu, &dispatch, 1, 1, &seconds));   /* the first run is slower everywhere */
-    const double begin = os_seconds();
-    for (int i = 0; i < TUNE_RUNS && (!i || os_seconds() - begin < limit); i++) {
-        TRY(gpu_time(race->gpu, &dispatch, 1, 1, &seconds));
-        *best = !i || seconds < *best ? seconds : *best;
-    }
+    TRY(gpu_time(race->gpu, &runner->dispatch, 1, 1, &seconds));
+    time->seconds = seconds < time->seconds ? seconds : time->seconds;
     return TMB_OK;
 }
 
-static bool is_done(const KernelTuning *done, uint32_t count, const KernelTuning *tuning)
+/* Compiles, runs once to warm up, because the first run is slower everywhere, and once for time. */
+static tmb_status enter(const Race *race, Runner *runner, int index, TuneResult *out)
+{
+    GpuPipeline *pipeline;
+    double seconds;
+    TuneTime time = {index, INFINITY};
+    TRY(kernel_pipeline(race->gpu, race->row, &runner->tuning, &pipeline));
+    check_dispatch(race->row, race->one, &runner->tuning, pipeline, &runner->dispatch);
+    memcpy(runner->dispatch.bind, race->bind, sizeof race->bind);
+    TRY(gpu_time(race->gpu, &runner->dispatch, 1, 1, &seconds));
+    TRY(run_once(race, runner, &time));
+    out->time[out->count++] = time;
+    return TMB_OK;
+}
+
+static bool is_done(const Runner *runners, uint32_t count, const KernelTuning *tuning)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!memcmp(&done[i], tuning, sizeof *tuning))
+        if (!memcmp(&runners[i].tuning, tuning, sizeof *tuning))
             return true;
     return false;
 }
 
-static void note(TuneResult *out, int index, double seconds)
+/* In turns, so that whatever else the machine does meets all of them alike. */
+static tmb_status run_in_turns(const Race *race, const Runner *runners, double end, TuneResult *out)
 {
-    out->time[out->count++] = (TuneTime){index, seconds};
-    if (out->count == 1 || seconds < out->best.seconds)
-        out->best = out->time[out->count - 1];
+    for (int turn = 1; turn < TUNE_RUNS && os_seconds() < end; turn++)
+        for (uint32_t i = 0; i < out->count; i++)
+            TRY(run_once(race, &runners[i], &out->time[i]));
+    out->best = out->time[0];
+    for (uint32_t i = 1; i < out->count; i++)
+        if (out->time[i].seconds < out->best.seconds)
+            out->best = out->time[i];
+    return TMB_OK;
 }
 
 static tmb_status race_all(const Race *race, double limit, TuneResult *out)
 {
     const KernelRow *row = race->row;
     const GpuCaps *caps = gpu_caps(race->gpu);
-    const double begin = os_seconds(), each = limit / (row->tuning_count + 1);
-    double now;
-    KernelTuning done[TUNE_MOST + 1];
-    uint32_t count = 0;
-    if (!kernel_fit(caps, row, NULL, race->one->push, &done[count++]))
+    Runner runners[TUNE_MOST + 1];
+    if (!kernel_fit(caps, row, NULL, race->one->push, &runners[0].tuning))
         return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
-    TRY(best_of(race, &done[0], each, &now));
-    note(out, TUNE_DEFAULT, now);
+    TRY(enter(race, &runners[0], TUNE_DEFAULT, out));
+    const double begin = os_seconds();   /* that one must run; a cold cache may have made it slow */
     for (uint32_t i = 0; i < row->tuning_count && i < TUNE_MOST && os_seconds() - begin < limit; i++) {
-        if (!kernel_fit_known(caps, row, &row->tunings[i], race->one->push, &done[count]) ||
-            is_done(done, count, &done[count]))
+        Runner *runner = &runners[out->count];
+        if (!kernel_fit_known(caps, row, &row->tunings[i], race->one->push, &runner->tuning) ||
+            is_done(runners, out->count, &runner->tuning))
             continue;
-        tmb_status status = best_of(race, &done[count++], each, &now);
-        if (status == TMB_DEVICE_LOST)
-            return status;
-        if (status == TMB_OK)
-            note(out, (int)i, now);
+        if (enter(race, runner, (int)i, out) == TMB_DEVICE_LOST)
+            return TMB_DEVICE_LOST;
     }
-    return TMB_OK;
+    /* with no limit one that stands alone is timed too */
+    return run_in_turns(race, runners, begin + (limit > 0 ? limit : 0.1), out);
 }
 
 tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit,

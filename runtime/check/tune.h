@@ -20,7 +20,7 @@ typedef struct TuneResult {
 } TuneResult;
 
 /* Each tuning as it would be used at these sizes had it been chosen; those that come to the same
- * constants run once. When `limit` seconds are over no further tuning is tried. Those that do not
+ * constants run once. When `limit` seconds are over since the first no further tuning is tried. Those that do not
  * fit the device or do not compile are left out. */
 TMB_MUST_USE tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one,
                                  double limit, TuneResult *out);

@@ -50,23 +50,6 @@ tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
     return TMB_OK;
 }
 
-static tmb_status probe_named(Gpu *gpu, const char *kernels, const KernelShape *shape,
-                              void (*tell)(const char *text))
-{
-    char name[POLICY_NAME], line[PROBE_LINE];
-    for (const char *at = kernels; *at; at += strspn(at, ",")) {
-        size_t length = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)length, at);
-        at += length;
-        const KernelRow *row = kernel_by_name(name);
-        if (!row)
-            return fail(TMB_USAGE, "there is no kernel %s", name);
-        probe_row(gpu, row, shape, line);
-        tell(line);
-    }
-    return TMB_OK;
-}
-
 tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels, const char *sizes,
                             void (*line)(const char *text))
 {
@@ -76,7 +59,7 @@ tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels
     if (!probe_shape_read(sizes, &shape))
         return fail(TMB_USAGE, "'%s' are no sizes of a model", sizes);
     TRY(gpu_open(&chosen, &gpu));
-    tmb_status status = probe_named(gpu, kernels, &shape, line);
+    tmb_status status = probe_rows(gpu, kernels, &shape, line);
     gpu_close(&gpu);
     return status;
 }

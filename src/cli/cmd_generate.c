@@ -16,7 +16,7 @@ static tmb_status open_generator(const CliArgs *args, tmb_model **model, tmb_dev
     if ((args->top_k || (args->top_p > 0 && args->top_p < 1)) && args->temperature == 0)
         fprintf(stderr, "warning: --top-k and --top-p have no effect at --temperature 0, which always takes "
                         "the likeliest token\n");
-    TRY(cli_open(args, *model ? NULL : model, device));
+    TRY(cli_open(args, model, device));
     return tmb_generator_create(*device, *model,
                                 &(tmb_generator_params){.adapter = args->adapter,
                                                         .context = (uint32_t)args->context,

@@ -63,7 +63,8 @@ void cli_print_json(void *object)
 
 tmb_status cli_open(const CliArgs *args, tmb_model **model, tmb_device **device)
 {
-    if (model) {
+    const bool opens = model && !*model;
+    if (opens) {
         tmb_status status = tmb_model_open(args->positional[0], model);
         if (status != TMB_OK)
             return status;
@@ -85,7 +86,7 @@ tmb_status cli_open(const CliArgs *args, tmb_model **model, tmb_device **device)
         device);
     free(program);
     if (status != TMB_OK) {
-        if (model)
+        if (opens)
             tmb_model_close(model);
         return status;
     }

@@ -51,6 +51,7 @@ static int child(const char *mode)
         puts("matmul_nt_coopmat right 0.001 0.004 99 matmul_nt_tile");
     if (!strcmp(mode, "two")) {
         puts("matmul_nt_tile right 0.001 0.004 2 matmul_nt_tile -1:0.004 1:0.002 2:0.001 99:7");
+        puts("rmsnorm_bwd_w later");
         fputs("matmul_tn_tile right 0.001 0.0", stdout);   /* and no more */
         fflush(stdout);
         abort();
@@ -111,7 +112,7 @@ static void rows_share_a_child(Test *test, const char *program)
                                 .timed = add_time, .context = &total};
     const KernelRow *row = kernel_by_name("matmul_nt_tile");
     KernelPolicy policy = {0};
-    probe_in_child(&helper, "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile", &policy);
+    probe_in_child(&helper, "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile,rmsnorm_bwd_w", &policy);
     const KernelTuning *tuning = policy_tuning(&policy, row->name);
     CHECK(test, policy.verdict_count == 3 && policy.tuning_count == 1);
     CHECK(test, tuning && !memcmp(tuning, &row->tunings[2], sizeof *tuning));

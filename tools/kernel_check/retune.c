@@ -105,8 +105,10 @@ tmb_status retune_device(const Options *options, Gpu *gpu)
                                      .caps = options->caps, .shape = &shape, .seconds = 30, .again = true,
                                      .wanted = is_wanted, .timed = keep, .context = &times});
     const GpuCaps *caps = gpu_caps(gpu);
+    const uint32_t most = caps->kind == GPU_CPU ? PROBE_CPU_ROWS : UINT32_MAX;
+    const uint32_t rows = shape.rows < most ? shape.rows : most;
     printf("%s, %s, %u rows, hidden %u, feed-forward %u, %u heads of %u, %u for keys\n", caps->name,
-           caps->driver, shape.rows, shape.hidden, shape.ffn, shape.heads, shape.head_dim, shape.kv_heads);
+           caps->driver, rows, shape.hidden, shape.ffn, shape.heads, shape.head_dim, shape.kv_heads);
     if (times.count)
         print_times(&times, caps);
     unsigned tried = print_verdicts(&times, caps);
@@ -126,27 +128,23 @@ void retune_recall(const Options *options, Gpu *gpu)
         probe_device(gpu, &(ProbeHelper){.shape = &shape});
 }
 
+static void print_line(const char *text)
+{
+    puts(text);
+    fflush(stdout);
+}
+
 static tmb_status race_here(char **words)
 {
     const GpuParams params = {.device = words[1][0] ? words[1] : NULL, .caps = words[2][0] ? words[2] : NULL};
-    char name[POLICY_NAME], line[PROBE_LINE];
     KernelShape shape;
     Gpu *gpu;
     if (!probe_shape_read(words[3], &shape))
         return fail(TMB_USAGE, "'%s' are no sizes of a model", words[3]);
     TRY(gpu_open(&params, &gpu));
-    for (const char *at = words[0]; *at; at += strspn(at, ",")) {
-        size_t length = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)length, at);
-        at += length;
-        if (kernel_by_name(name)) {
-            probe_row(gpu, kernel_by_name(name), &shape, line);
-            puts(line);
-            fflush(stdout);   /* the next kernel may end this process */
-        }
-    }
+    tmb_status status = probe_rows(gpu, words[0], &shape, print_line);
     gpu_close(&gpu);
-    return TMB_OK;
+    return status;
 }
 
 bool retune_child(int argc, char **argv, int *code)

@@ -119,7 +119,11 @@ train_here() {
 # kernel-check and training on other drivers. The newer lavapipe compiles the widest attention
 # heads for minutes each, which its cache remembers.
 full_drivers() {
-    local driver
+    local driver width
+    for width in 128 512; do    # llvmpipe's subgroups are as wide as its vectors: 4 and 16
+        LP_NATIVE_VECTOR_WIDTH=$width count_program "subgroups, vectors of $width bits" \
+            "$build/tools/kernel_check/kernel-check" --kernel '*_subgroup' --all-tunings
+    done
     if driver=$(driver_swiftshader); then
         export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
         count_program "SwiftShader kernel-check" "$build/tools/kernel_check/kernel-check"
