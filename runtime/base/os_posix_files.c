@@ -263,7 +263,8 @@ tmb_status os_make_directories(const char *path)
         if (*part && mkdir(part, 0777) != 0) {
             int reason = errno;      /* looking whether it is there changes errno */
             if (!os_is_directory(part))
-                status = fail(TMB_IO, "%s: the folder cannot be created: %s", part, strerror(reason));
+                status = fail(TMB_IO, "%s: the folder cannot be created: %s", part,
+                              strerror(reason == EEXIST ? ENOTDIR : reason));
         }
         *at = held;
     }
