@@ -1,0 +1,87 @@
+/* What the public interface tells of a device in use: its memory and the time of its kernels.
+ * Usage: test_device TINY_CHAT_GGUF */
+#include "test.h"
+
+#include "timbre/timbre.h"
+
+static uint64_t dispatches(tmb_device *device, double *seconds)
+{
+    size_t count = 0;
+    uint64_t sum = 0;
+    const tmb_profile_row *rows = tmb_device_profile(device, &count);
+    *seconds = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += rows[i].dispatches;
+        *seconds += rows[i].seconds;
+    }
+    return sum;
+}
+
+static void answer(Test *test, tmb_generator *generator, uint32_t tokens)
+{
+    static const tmb_message message = {"user", "Where to?"};
+    const tmb_conversation conversation = {&message, 1};
+    tmb_sampling sampling = {.max_tokens = tokens};
+    tmb_reply reply = {0};
+    CHECK_OK(test, tmb_generate(generator, &conversation, 1, &sampling, &reply));
+    tmb_replies_clear(&reply, 1);
+}
+
+/* Memory belongs to what was made on the device, and the peak stays. */
+static void memory_is_counted(Test *test, tmb_device *device, tmb_model *model)
+{
+    tmb_generator *generator = NULL;
+    tmb_generator_params params = {.context = 64};
+    tmb_memory before = tmb_device_memory(device);
+    CHECK(test, before.used == 0 && before.available > 0);
+    REQUIRE_OK(test, tmb_generator_create(device, model, &params, &generator));
+    tmb_memory with = tmb_device_memory(device);
+    CHECK(test, with.used > before.used && with.peak >= with.used);
+    tmb_generator_destroy(&generator);
+    tmb_memory after = tmb_device_memory(device);
+    CHECK(test, after.used == before.used && after.peak == with.peak);
+}
+
+/* Times add up until they are reset. */
+static void times_are_reset(Test *test, tmb_device *device, tmb_model *model)
+{
+    tmb_generator *generator = NULL;
+    tmb_generator_params params = {.context = 64};
+    double seconds;
+    REQUIRE_OK(test, tmb_generator_create(device, model, &params, &generator));
+    tmb_device_profile_reset(device);
+    CHECK(test, dispatches(device, &seconds) == 0 && seconds == 0);
+    answer(test, generator, 2);
+    uint64_t once = dispatches(device, &seconds);
+    if (!once) {
+        test_skip(test, "this device has no timestamps");
+    } else {
+        CHECK(test, seconds > 0);
+        answer(test, generator, 2);
+        CHECK(test, dispatches(device, &seconds) > once);
+        tmb_device_profile_reset(device);
+        CHECK(test, dispatches(device, &seconds) == 0 && seconds == 0);
+        answer(test, generator, 2);
+        CHECK(test, dispatches(device, &seconds) > 0);
+    }
+    tmb_generator_destroy(&generator);
+}
+
+int main(int argc, char **argv)
+{
+    Test test = {.name = "device"};
+    tmb_device *device = NULL;
+    tmb_model *model = NULL;
+    if (argc < 2)
+        return 2;
+    tmb_status status = tmb_device_open(&(tmb_device_params){.profile = 1}, &device);
+    if (status == TMB_NO_DEVICE) {
+        test_skip(&test, tmb_last_error());
+    } else if (CHECK_OK(&test, status) && CHECK_OK(&test, tmb_model_open(argv[1], &model))) {
+        memory_is_counted(&test, device, model);
+        times_are_reset(&test, device, model);
+    }
+    tmb_model_close(&model);
+    tmb_device_close(&device);
+    return test_end(&test);
+}
