@@ -24,6 +24,43 @@ static void line_and_column(const char *text, size_t offset, size_t *line, size_
     }
 }
 
+static int by_key(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* By sorting: vocabularies are objects of 100,000 keys. */
+static tmb_status check_here(const char *source, const cJSON *object)
+{
+    size_t count = 0;
+    for (const cJSON *item = object->child; item; item = item->next)
+        count++;
+    const char **keys = mem_try(count + 1, sizeof *keys);
+    if (!keys)
+        return fail(TMB_OUT_OF_HOST, "%s: no memory for an object of %zu keys", source, count);
+    count = 0;
+    for (const cJSON *item = object->child; item; item = item->next)
+        keys[count++] = item->string;
+    qsort(keys, count, sizeof *keys, by_key);
+    tmb_status status = TMB_OK;
+    for (size_t i = 1; i < count && status == TMB_OK; i++)
+        if (!strcmp(keys[i - 1], keys[i]))
+            status = fail(TMB_BAD_INPUT, "%s%sthe key \"%.60s\" stands twice in one object; keep "
+                          "the one that is meant", source, *source ? ": " : "", keys[i]);
+    free(keys);
+    return status;
+}
+
+/* As deep as cJSON reads (CJSON_NESTING_LIMIT). */
+tmb_status json_check_keys(const char *source, const cJSON *tree)
+{
+    if (cJSON_IsObject(tree))
+        TRY(check_here(source, tree));
+    for (const cJSON *item = tree ? tree->child : NULL; item; item = item->next)
+        TRY(json_check_keys(source, item));
+    return TMB_OK;
+}
+
 tmb_status json_parse(const char *source, const char *text, size_t bytes, cJSON **out)
 {
     const char *end = NULL;
@@ -41,8 +78,12 @@ tmb_status json_parse(const char *source, const char *text, size_t bytes, cJSON 
         while (rest < bytes && strchr(" \t\r\n", text[rest]) && text[rest])
             rest++;
         if (rest == bytes) {
-            *out = tree;
-            return TMB_OK;
+            tmb_status status = json_check_keys(source, tree);
+            if (status != TMB_OK)
+                cJSON_Delete(tree);
+            else
+                *out = tree;
+            return status;
         }
         offset = rest;
         cJSON_Delete(tree);

@@ -22,7 +22,11 @@ typedef struct JsonAt {
     char path[JSON_PATH_BYTES];    /* "optimizer.betas[1]", "" at the top */
 } JsonAt;
 
-/* Parses exactly one value; the message names line and column. *out by cJSON_Delete. */
+/* TMB_BAD_INPUT, naming the key, when some object of the tree has a key twice: readers differ on
+ * which of the two counts, so such documents are refused. source may be "". */
+TMB_MUST_USE tmb_status json_check_keys(const char *source, const cJSON *tree);
+/* Parses exactly one value, whose objects have each key once; the message names line and column, or
+ * the key. *out by cJSON_Delete. */
 TMB_MUST_USE tmb_status json_parse(const char *source, const char *text, size_t bytes,
                                    cJSON **out);
 TMB_MUST_USE tmb_status json_read_file(const char *path, cJSON **out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -81,7 +82,9 @@ static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Ex
             ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on: %s", stopped, shown)
         : !reserve_line(dataset, bytes)
             ? fail(TMB_OUT_OF_HOST, "no memory to keep a line of %zu bytes", bytes)
-            : format_read(object, &dataset->arena, out);
+            : json_check_keys("", object);
+    if (status == TMB_OK)
+        status = format_read(object, &dataset->arena, out);
     cJSON_Delete(object);
     return status;
 }

@@ -101,6 +101,24 @@ static void json_reads_every_type(Test *test)
     cJSON_Delete(tree);
 }
 
+/* Whichever was meant, other readers may take the other. */
+static void json_refuses_repeated_keys(Test *test)
+{
+    static const char *const bad[] = {
+        "{\"k\": 1, \"k\": 1}", "{\"k\": 1, \"l\": 2, \"m\": 3, \"k\": null}",
+        "[0, {\"a\": [{\"k\": {}, \"k\": []}]}]", "{\"a\": {\"k\": 1, \"\\u006b\": 2}}",
+    };
+    cJSON *tree = NULL;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK_STATUS(test, TMB_BAD_INPUT, json_parse("t.json", bad[i], strlen(bad[i]), &tree));
+        CHECK_SAYS(test, "t.json: the key \"k\" stands twice");
+        CHECK(test, !tree);
+    }
+    tree = parse("{\"k\": {\"k\": 1}, \"K\": [{\"k\": 1}, {\"k\": 2}], \"\": 0}");
+    CHECK(test, tree != NULL);
+    cJSON_Delete(tree);
+}
+
 static void json_names_the_offending_key(Test *test)
 {
     cJSON *tree = parse("{\"o\": {\"lr\": \"fast\", \"n\": -1, \"list\": [1, 2.5]}}");
@@ -172,6 +190,7 @@ int main(void)
     text_grows(&test);
     terminals_are_safe(&test);
     json_reads_every_type(&test);
+    json_refuses_repeated_keys(&test);
     json_names_the_offending_key(&test);
     json_refuses_what_is_not_json(&test);
     messages_above_the_level_are_dropped(&test);

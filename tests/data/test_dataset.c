@@ -64,55 +64,59 @@ static void test_formats(Test *test, const Setting *setting)
     dataset_finish(&dataset);
 }
 
+static const struct {
+    const char *line, *says;
+} bad_lines[] = {
+    {"hello", "not valid JSON at byte 1"},
+    {"{\"messages\": [}", "not valid JSON"},
+    {"{\"messages\": \xe2\x80\x9chi\xe2\x80\x9d}", "at byte 14: \xe2\x80\x9chi"},
+    {"{\"messages\": [", "at byte 14: ["},
+    {"{} ,{}", "ends at byte 2, but the line goes on: ,{}"},
+    {"{\"prompt\": \"x\", \"completion\": \"y\", \"prompt\": \"z\"}", "the key \"prompt\" stands twice"},
+    {"{\"messages\": [{\"role\": \"user\", \"role\": \"system\", \"content\": \"x\"}]}",
+     "the key \"role\" stands twice"},
+    {"[1]", "this is a list"},
+    {"{}", "has none of"},
+    {"{\"message\": []}", "it begins with \"message\""},
+    {"{\"messages\": {}}", "is an object, it must be a list"},
+    {"{\"messages\": []}", "is empty"},
+    {"{\"messages\": [3]}", "message 1 is a number"},
+    {"{\"messages\": [{\"content\": \"x\"}]}", "message 1 has no \"role\""},
+    {"{\"messages\": [{\"role\": \"user\"}]}", "message 1 has no \"content\""},
+    {"{\"messages\": [{\"role\": \"user\", \"content\": null}]}", "is null"},
+    {"{\"messages\": [{\"role\": \"user\", \"content\": [\"x\"]}]}", "is a list"},
+    {"{\"messages\": [{\"role\": \"bot\", \"content\": \"x\"}]}", "the role \"bot\""},
+    {"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", "nothing to learn"},
+    {"{\"prompt\": 3, \"completion\": \"x\"}", "\"prompt\" is a number"},
+    {"{\"prompt\": \"x\", \"completion\": {}}", "is an object"},
+    {"{\"prompt\": [{\"role\": \"assistant\", \"content\": \"x\"}], \"completion\": \"y\"}",
+     "must be the user's"},
+    {"{\"prompt\": \"x\", \"chosen\": \"y\", \"rejected\": 1}", "\"rejected\" of the line is a number"},
+    {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 0}", "from 1e-09 to"},
+    {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 1e-50}", "from 1e-09 to"},
+    {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 1e300}", "from 1e-09 to"},
+    {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": \"2\"}", "from 1e-09 to"},
+    {"{\"prompt\": \"x\", \"completion\": \"a\\u0000b\"}", "NUL character"},
+    {"{\"prompt\": \"x\", \"completion\": \"\xff\"}", "not UTF-8"},
+    {"{\"prompt\": \"x\", \"completion\": \"\xed\xa0\x80\"}", "not UTF-8"},
+    {"{\"prompt\": \"x\", \"completion\": \"\\ud800\"}", "not valid JSON"},
+};
+
 static void test_bad_lines(Test *test, const Setting *setting)
 {
-    static const struct {
-        const char *line, *says;
-    } rows[] = {
-        {"hello", "not valid JSON at byte 1"},
-        {"{\"messages\": [}", "not valid JSON"},
-        {"{\"messages\": \xe2\x80\x9chi\xe2\x80\x9d}", "at byte 14: \xe2\x80\x9chi"},
-        {"{\"messages\": [", "at byte 14: ["},
-        {"{} ,{}", "ends at byte 2, but the line goes on: ,{}"},
-        {"[1]", "this is a list"},
-        {"{}", "has none of"},
-        {"{\"message\": []}", "it begins with \"message\""},
-        {"{\"messages\": {}}", "is an object, it must be a list"},
-        {"{\"messages\": []}", "is empty"},
-        {"{\"messages\": [3]}", "message 1 is a number"},
-        {"{\"messages\": [{\"content\": \"x\"}]}", "message 1 has no \"role\""},
-        {"{\"messages\": [{\"role\": \"user\"}]}", "message 1 has no \"content\""},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": null}]}", "is null"},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": [\"x\"]}]}", "is a list"},
-        {"{\"messages\": [{\"role\": \"bot\", \"content\": \"x\"}]}", "the role \"bot\""},
-        {"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", "nothing to learn"},
-        {"{\"prompt\": 3, \"completion\": \"x\"}", "\"prompt\" is a number"},
-        {"{\"prompt\": \"x\", \"completion\": {}}", "is an object"},
-        {"{\"prompt\": [{\"role\": \"assistant\", \"content\": \"x\"}], \"completion\": \"y\"}",
-         "must be the user's"},
-        {"{\"prompt\": \"x\", \"chosen\": \"y\", \"rejected\": 1}", "\"rejected\" of the line is a number"},
-        {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 0}", "from 1e-09 to"},
-        {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 1e-50}", "from 1e-09 to"},
-        {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": 1e300}", "from 1e-09 to"},
-        {"{\"prompt\": \"x\", \"completion\": \"y\", \"weight\": \"2\"}", "from 1e-09 to"},
-        {"{\"prompt\": \"x\", \"completion\": \"a\\u0000b\"}", "NUL character"},
-        {"{\"prompt\": \"x\", \"completion\": \"\xff\"}", "not UTF-8"},
-        {"{\"prompt\": \"x\", \"completion\": \"\xed\xa0\x80\"}", "not UTF-8"},
-        {"{\"prompt\": \"x\", \"completion\": \"\\ud800\"}", "not valid JSON"},
-    };
     Dataset dataset;
     Text all = {0};
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(bad_lines); i++) {
         Text text = {0};
-        text_print(&text, "{\"prompt\": \"fine \\\\u0000\", \"completion\": \"\"}\n%s\n", rows[i].line);
+        text_print(&text, "{\"prompt\": \"fine \\\\u0000\", \"completion\": \"\"}\n%s\n", bad_lines[i].line);
         if (CHECK_STATUS(test, TMB_BAD_INPUT, read_text(setting, text.data, &dataset)) &&
-            !(CHECK(test, strstr(tmb_last_error(), rows[i].says)) &&
+            !(CHECK(test, strstr(tmb_last_error(), bad_lines[i].says)) &&
               CHECK(test, strstr(tmb_last_error(), "data.jsonl: line 2: "))))
-            printf("  \"%s\" says: %s\n", rows[i].line, tmb_last_error());
+            printf("  \"%s\" says: %s\n", bad_lines[i].line, tmb_last_error());
         CHECK(test, dataset.count == 1);
         dataset_finish(&dataset);
         text_finish(&text);
-        text_print(&all, "%s\n", rows[i].line);
+        text_print(&all, "%s\n", bad_lines[i].line);
     }
     log_lines = 0;
     CHECK_STATUS(test, TMB_BAD_INPUT, read_text(setting, all.data, &dataset));
@@ -120,8 +124,8 @@ static void test_bad_lines(Test *test, const Setting *setting)
     unsigned named = 0;
     for (const char *at = error; (at = strstr(at, ": line ")); at++)
         named++;
-    CHECK(test, strtoul(error, NULL, 10) == COUNT_OF(rows) && strstr(error, " lines") && strstr(error, "line 1: "));
-    CHECK(test, named + log_lines == COUNT_OF(rows) && strlen(error) < 2000);
+    CHECK(test, strtoul(error, NULL, 10) == COUNT_OF(bad_lines) && strstr(error, " lines") && strstr(error, "line 1: "));
+    CHECK(test, named + log_lines == COUNT_OF(bad_lines) && strlen(error) < 2000);
     dataset_finish(&dataset);
     text_finish(&all);
 }

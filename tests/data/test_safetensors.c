@@ -88,6 +88,9 @@ static void test_refusals(Test *test)
         const char *says;
     } rows[] = {
         {"[]", TMB_BAD_INPUT, "not a safetensors file"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", TMB_BAD_INPUT,
+         "the key \"a\" stands twice"},
         {"{\"a\":{}}", TMB_BAD_INPUT, "no dtype"},
         {"{\"a\":{\"dtype\":\"I64\"}}", TMB_UNSUPPORTED, "type I64"},
         {"{\"a\":{\"dtype\":\"F32\"}}", TMB_BAD_INPUT, "no shape"},

@@ -536,7 +536,8 @@ static const char *const json_words[] = {
     "{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1", "0", "1e999", "-1e999", "1e-400",
     "0.5", "9007199254740993", "4294967296", "\\u0000", "\\ud800", "\\", "\"role\"",
     "\"assistant\"", "\"dtype\":\"BF16\"", "\"shape\":[]", "\"data_offsets\":[0,0]",
-    "\"use_dora\":true,", "\"use_rslora\":true,", "\"__metadata__\":0,", "[[[[[[[[[[[[[[[[",
+    "\"use_dora\":true,", "\"use_rslora\":true,", "\"__metadata__\":0,",
+    "\"role\":\"user\",\"role\":0,", "\"dtype\":\"F32\",\"dtype\":\"F16\",", "[[[[[[[[[[[[[[[[",
     "\xef\xbb\xbf", "\xf0\x9f", NULL,
 };
 
