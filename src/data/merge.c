@@ -9,6 +9,8 @@ static tmb_status grow(void **items, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity ? *capacity * 2 : 64;
     void *grown = wanted > SIZE_MAX / size ? NULL : realloc(*items, wanted * size);
+    if (!grown && wanted <= 4096)      /* it is not this piece that has taken it all */
+        return fail(TMB_OUT_OF_HOST, "no memory is left to tokenize; use less text at once");
     if (!grown)
         return fail(TMB_OUT_OF_HOST, "no memory to tokenize a piece of %zu symbols; break the "
                     "text into lines", *capacity);
