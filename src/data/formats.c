@@ -162,6 +162,18 @@ static const struct {
 #undef FORMAT
 };
 
+/* Lines that other programs learn from, by a key of theirs, and what turns them into ours. */
+static const struct {
+    const char *key, *filter;
+} others[] = {
+    {"conversations", "{messages: [.conversations[] | {role: ({human: \"user\", gpt: \"assistant\"}"
+                      "[.from] // .from), content: .value}]}"},
+    {"instruction", "{prompt: (.instruction + \"\\n\" + .input), completion: .output}"},
+    {"output", "{prompt: .input, completion: .output}"},
+    {"answer", "{prompt: .question, completion: .answer}"},
+    {"response", "{prompt: .prompt, completion: .response}"},
+};
+
 /* Beyond that a step's sums leave f32: the loss would not be finite, and nobody knew why. */
 static const double LEAST_WEIGHT = 1e-9, MOST_WEIGHT = 1e9;
 
@@ -193,6 +205,10 @@ tmb_status format_read(const cJSON *object, Arena *arena, Example *out)
             return formats[i].read(object, arena, out);
     }
     const char *first = object->child ? object->child->string : NULL;
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (cJSON_GetObjectItemCaseSensitive(object, others[i].key))
+            return fail(TMB_BAD_INPUT, "the line has \"%s\" where \"messages\", or \"prompt\" and "
+                        "\"completion\", are wanted: jq -c '%s' FILE > NEW", others[i].key, others[i].filter);
     return fail(TMB_BAD_INPUT, "the line has none of \"messages\"; \"prompt\" and \"completion\"; "
                 "\"prompt\", \"chosen\" and \"rejected\"; it begins with \"%.40s\"",
                 first ? first : "");

@@ -102,6 +102,26 @@ static const struct {
     {"{\"prompt\": \"x\", \"completion\": \"\\ud800\"}", "not valid JSON"},
 };
 
+/* Lines that other programs learn from are told how they become ours. */
+static void test_other_formats(Test *test, const Setting *setting)
+{
+    static const struct {
+        const char *line, *says;
+    } rows[] = {
+        {"{\"conversations\": []}", "jq -c '{messages: [.conversations[] | {role: ({human: \"user\", gpt: "
+                                    "\"assistant\"}[.from] // .from), content: .value}]}' FILE > NEW"},
+        {"{\"instruction\": \"a\", \"input\": \"b\", \"output\": \"c\"}",
+         "jq -c '{prompt: (.instruction + \"\\n\" + .input), completion: .output}'"},
+        {"{\"prompt\": \"a\", \"response\": \"b\"}", "completion: .response}'"},
+    };
+    Dataset dataset;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CHECK_STATUS(test, TMB_BAD_INPUT, read_text(setting, rows[i].line, &dataset));
+        CHECK_SAYS(test, rows[i].says);
+        dataset_finish(&dataset);
+    }
+}
+
 static void test_bad_lines(Test *test, const Setting *setting)
 {
     Dataset dataset;
@@ -312,6 +332,7 @@ int main(int argc, char **argv)
     if (CHECK_OK(&test, byte_model_load(setting.model, &setting.tokenizer, &setting.chat))) {
         test_formats(&test, &setting);
         test_bad_lines(&test, &setting);
+        test_other_formats(&test, &setting);
         test_many_bad_lines(&test, &setting);
         test_bad_files(&test, &setting, folder);
         test_long_line(&test, &setting);
