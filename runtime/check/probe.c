@@ -333,12 +333,11 @@ void probe_recall(const char *path, const char *made_by, KernelPolicy *policy)
     size_t bytes;
     *policy = (KernelPolicy){0};
     if (path && os_exists(path) && os_read_file(path, &text, &bytes) == TMB_OK) {
-        bool good = policy_read(text, policy);
-        if (strcmp(policy->made_by, made_by))
-            log_info("%s was made by %s and is not used", path, *policy->made_by ? policy->made_by : "nobody");
-        else if (!good)
+        /* findings about other kernels, of an earlier build, are no news to anybody */
+        bool good = policy_read(text, policy), ours = !strcmp(policy->made_by, made_by);
+        if (ours && !good)
             log_warning("%s holds what this build never writes and is not used; kernels are tried again", path);
-        if (!good || strcmp(policy->made_by, made_by))
+        if (!good || !ours)
             *policy = (KernelPolicy){0};
     }
     snprintf(policy->made_by, sizeof policy->made_by, "%s", made_by);
