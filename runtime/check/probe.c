@@ -157,6 +157,16 @@ tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
     return TMB_OK;
 }
 
+void probe_rows_failed(const char *names, void (*line)(const char *text))
+{
+    char name[POLICY_NAME], text[PROBE_LINE];
+    while (*names) {
+        names = next_name(names, name);
+        snprintf(text, sizeof text, "%s failed %s", name, tmb_last_error());
+        line(text);
+    }
+}
+
 /* ---- the parent ------------------------------------------------------------ */
 
 static void tell_times(const ProbeHelper *helper, const KernelRow *row, const char *times)
@@ -196,6 +206,12 @@ static void raced(const ProbeHelper *helper, const KernelRow *row, const char *l
     tell_times(helper, row, line + used);
 }
 
+/* The process was ended, or ended itself, before it was done. */
+static bool is_abrupt(int exit_code)
+{
+    return exit_code > 4 || exit_code < 0;   /* beyond the exit codes of timbre */
+}
+
 void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_code, const char *line,
                    KernelPolicy *policy)
 {
@@ -210,7 +226,7 @@ void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_cod
     } else if (exit_code == OS_TIMED_OUT) {
         snprintf(why, sizeof why, "not done after %.0f s", helper->seconds);
         policy_set_verdict(policy, row->name, FINDING_TIMED_OUT, why);
-    } else if (exit_code > 4 || exit_code < 0) {   /* beyond the exit codes of timbre */
+    } else if (is_abrupt(exit_code)) {
         snprintf(why, sizeof why, "the process that tried it ended with %d", exit_code);
         policy_set_verdict(policy, row->name, FINDING_CRASHED, why);
     } else {
@@ -243,14 +259,20 @@ void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *p
                                 helper->caps ? helper->caps : "", shape, NULL};
     char *output = NULL;
     int exit_code = -1;
-    bool ran = os_run(argv, helper->seconds, &output, &exit_code) == TMB_OK;
+    bool ran = os_run(argv, helper->seconds, &output, &exit_code) == TMB_OK, ended = false;
     while (*rows) {
         rows = next_name(rows, name);
         const KernelRow *row = kernel_by_name(name);
-        if (row && ran)
-            probe_verdict(helper, row, exit_code, line_of(output, name, line), policy);
-        else if (row)
+        if (!row)
+            continue;
+        if (!ran) {
             policy_set_verdict(policy, name, FINDING_FAILED, tmb_last_error());
+        } else if (*line_of(output, name, line)) {
+            probe_verdict(helper, row, exit_code, line, policy);
+        } else if (!ended && !os_interrupted()) {
+            probe_verdict(helper, row, exit_code, line, policy);
+            ended = is_abrupt(exit_code);    /* those after it had no turn */
+        }
     }
     free(output);
 }
@@ -377,7 +399,7 @@ static bool try_rows(const ProbeHelper *helper, const GpuCaps *caps, KernelPolic
             continue;
         if (helper->again)
             policy_forget(policy, row->name);
-        if (!helper->program || policy_verdict(policy, row->name))
+        if (!helper->program || os_interrupted() || policy_verdict(policy, row->name))
             continue;
         tried[count++] = row;
         if (row->needs & GPU_CAP_COOPMAT)
@@ -388,7 +410,7 @@ static bool try_rows(const ProbeHelper *helper, const GpuCaps *caps, KernelPolic
     const double begin = os_seconds();
     if (shared.bytes)
         probe_in_child(helper, shared.data, policy);
-    if (shared.bytes)
+    if (shared.bytes && !os_interrupted())
         log_info("tunings of kernels were compared on this device, once, in %.1f s", os_seconds() - begin);
     for (size_t i = 0; i < count; i++)
         tell(tried[i], policy_verdict(policy, tried[i]->name));

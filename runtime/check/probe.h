@@ -26,6 +26,8 @@ void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char li
  * seconds get a line that leaves them to the next run. TMB_USAGE for a name that there is not. */
 TMB_MUST_USE tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
                                    void (*line)(const char *text));
+/* The lines of a child that could not begin; the last error says why. */
+void probe_rows_failed(const char *names, void (*line)(const char *text));
 
 /* In the parent: `program command ROWS DEVICE CAPS SHAPE` is run, with names separated by commas,
  * and must print that line for each of them. */
@@ -46,7 +48,9 @@ typedef struct ProbeHelper {
 /* What a child's end and its line about a row say; an empty line: it printed none. */
 void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_code, const char *line,
                    KernelPolicy *policy);
-/* Tries rows, names separated by commas, in one child process. */
+/* Tries rows, names separated by commas, in one child process. When that is ended in the middle, the
+ * first row without a line is to blame and those after it stay untried; after Ctrl-C, which reaches
+ * the child too, none is. */
 void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy);
 
 /* Whether there is something to find out about the row here: it is built, could run, and is marked.

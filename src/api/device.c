@@ -58,8 +58,12 @@ tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels
     Gpu *gpu;
     if (!probe_shape_read(sizes, &shape))
         return fail(TMB_USAGE, "'%s' are no sizes of a model", sizes);
-    TRY(gpu_open(&chosen, &gpu));
-    tmb_status status = probe_rows(gpu, kernels, &shape, line);
+    tmb_status status = gpu_open(&chosen, &gpu);
+    if (status != TMB_OK) {
+        probe_rows_failed(kernels, line);
+        return status;
+    }
+    status = probe_rows(gpu, kernels, &shape, line);
     gpu_close(&gpu);
     return status;
 }

@@ -45,9 +45,7 @@ static int probe_kernel(char **words)
 {
     const tmb_device_params params = {.device = words[1][0] ? words[1] : NULL,
                                       .caps = words[2][0] ? words[2] : NULL};
-    if (tmb_device_probe(&params, words[0], words[3], print_line) != TMB_OK)
-        printf("%s failed %s\n", words[0], tmb_last_error());
-    return 0;
+    return tmb_exit_code(tmb_device_probe(&params, words[0], words[3], print_line));
 }
 
 int main(int argc, char **argv)

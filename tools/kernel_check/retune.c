@@ -141,8 +141,12 @@ static tmb_status race_here(char **words)
     Gpu *gpu;
     if (!probe_shape_read(words[3], &shape))
         return fail(TMB_USAGE, "'%s' are no sizes of a model", words[3]);
-    TRY(gpu_open(&params, &gpu));
-    tmb_status status = probe_rows(gpu, words[0], &shape, print_line);
+    tmb_status status = gpu_open(&params, &gpu);
+    if (status != TMB_OK) {
+        probe_rows_failed(words[0], print_line);
+        return status;
+    }
+    status = probe_rows(gpu, words[0], &shape, print_line);
     gpu_close(&gpu);
     return status;
 }
