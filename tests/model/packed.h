@@ -26,10 +26,11 @@ static inline float packed_adapter(uint32_t item, uint64_t i)
     return (float)(((double)word / 8388608 - 1) * 0.25);
 }
 
+/* A graph may have room for as many labels as rows, and an interpreter loads all of them. */
 typedef struct Packed {
     uint32_t tokens[PACKED_ROWS], positions[PACKED_ROWS], span[2 * PACKED_ROWS];
-    uint32_t last[PACKED_ROWS], label_rows[PACKED_LABELS], labels[PACKED_LABELS];
-    float label_weights[PACKED_LABELS];
+    uint32_t last[PACKED_ROWS], label_rows[PACKED_ROWS], labels[PACKED_ROWS];
+    float label_weights[PACKED_ROWS];
 } Packed;
 
 static inline void packed_segment(Packed *packed, uint32_t begin, uint32_t end)
