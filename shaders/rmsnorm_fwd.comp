@@ -5,11 +5,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lib/common.glsl"
-#ifdef HALF
-#include "push/rmsnorm_half.push.h"
-#else
 #include "push/rmsnorm.push.h"
-#endif
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;

@@ -7,11 +7,7 @@
 #endif
 #include "lib/common.glsl"
 #include "lib/vectors.glsl"
-#ifdef HALF
-#include "push/rmsnorm_half.push.h"
-#else
 #include "push/rmsnorm.push.h"
-#endif
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;

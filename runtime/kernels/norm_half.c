@@ -7,16 +7,16 @@
 #include "kernels/families.h"
 #include "kernels/half_rows.h"
 #include "kernels/subgroups.h"
-#include "rmsnorm_half.push.h"
+#include "rmsnorm.push.h"
 
 /* Rows of f16 are whole words. */
-static uint64_t half_cols(const RmsnormHalfPush *p)
+static uint64_t half_cols(const RmsnormPush *p)
 {
     return (uint64_t)p->cols + p->cols % 2;
 }
 
 /* y is bound in any case; when it is not kept, one element stands for it. */
-static void outputs_extent(const RmsnormHalfPush *p, uint64_t *y)
+static void outputs_extent(const RmsnormPush *p, uint64_t *y)
 {
     y[0] = p->keep ? (uint64_t)p->rows * p->cols : 1;
     y[1] = p->rows;
@@ -26,7 +26,7 @@ static void outputs_extent(const RmsnormHalfPush *p, uint64_t *y)
 
 static void norm_half_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
-    const RmsnormHalfPush *p = push;
+    const RmsnormPush *p = push;
     elements[0] = (uint64_t)p->rows * p->cols;
     elements[1] = p->cols;
     outputs_extent(p, &elements[2]);
@@ -34,7 +34,7 @@ static void norm_half_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 
 static void add_norm_half_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
 {
-    const RmsnormHalfPush *p = push;
+    const RmsnormPush *p = push;
     elements[0] = elements[1] = elements[3] = (uint64_t)p->rows * p->cols;
     elements[2] = p->cols;
     outputs_extent(p, &elements[4]);
@@ -43,17 +43,17 @@ static void add_norm_half_extent(const void *push, uint64_t elements[GPU_MAX_BIN
 static void norm_half_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     (void)tuning;
-    kernel_fold(((const RmsnormHalfPush *)push)->rows, groups);
+    kernel_fold(((const RmsnormPush *)push)->rows, groups);
 }
 
 static double norm_half_flops(const void *push)
 {
-    const RmsnormHalfPush *p = push;
+    const RmsnormPush *p = push;
     return 5.0 * p->rows * p->cols;
 }
 
 /* Outputs y, rstd, y as f16, scale. */
-static void norm_rows(const RmsnormHalfPush *p, const double *x, const double *w,
+static void norm_rows(const RmsnormPush *p, const double *x, const double *w,
                       double *const *outputs)
 {
     double *y = MEM_NEW_ARRAY(double, p->cols);
@@ -80,14 +80,14 @@ static void norm_half_reference(const void *push, double *const bind[])
 /* x = a + b, written, then normed. */
 static void add_norm_half_reference(const void *push, double *const bind[])
 {
-    const RmsnormHalfPush *p = push;
+    const RmsnormPush *p = push;
     for (uint64_t i = 0; i < (uint64_t)p->rows * p->cols; i++)
         bind[3][i] = bind[0][i] + bind[1][i];
     norm_rows(p, bind[3], bind[2], &bind[4]);
 }
 
 #define SIZED(ROWS, COLS, KEEP) \
-    &(const RmsnormHalfPush){.rows = ROWS, .cols = COLS, .eps = 1e-5f, .keep = KEEP}
+    &(const RmsnormPush){.rows = ROWS, .cols = COLS, .eps = 1e-5f, .keep = KEEP}
 static const KernelCase cases[] = {
     {.name = "smallest", .push = SIZED(1, 1, 1)},
     {.name = "ragged", .push = SIZED(7, 131, 1)},
@@ -101,7 +101,7 @@ static const KernelCase cases[] = {
 
 static bool in_vectors(const void *push)
 {
-    return ((const RmsnormHalfPush *)push)->cols % 4 == 0;
+    return ((const RmsnormPush *)push)->cols % 4 == 0;
 }
 
 static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
@@ -111,7 +111,7 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
     {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32},                           \
     {"half_y", GPU_WRITE, DTYPE_F16, .tolerance = 0x1.1p-10}, {"half_scale", GPU_WRITE, DTYPE_F32}
 #define COMMON                                                                             \
-    .push_bytes = sizeof(RmsnormHalfPush), .flops = norm_half_flops,      \
+    .push_bytes = sizeof(RmsnormPush), .flops = norm_half_flops,      \
     .grid = norm_half_grid, .tolerance = 1e-6, .cases = cases, .case_count = COUNT_OF(cases)
 #define FWD                                                                                \
     .family = "rmsnorm_half_fwd",                                                          \

@@ -7,6 +7,7 @@ PUSH_BEGIN(RmsnormPush) {
     push_uint cols;
     float eps;
     push_uint accumulate;   // backward: add to dx instead of overwriting it
+    push_uint keep;         // rmsnorm_half_fwd: also write y as f32
 } PUSH_END(RmsnormPush)
 
 #endif

@@ -8,7 +8,6 @@
 #include "graph/graph.h"
 #include "graph/ops.h"
 #include "rmsnorm.push.h"
-#include "rmsnorm_half.push.h"
 
 static bool is_whole(const View *view)
 {
@@ -75,7 +74,7 @@ static bool fuse_norm_cast(const Graph *graph, const Node *norm, const Node *cas
         cast_push.rows != push.rows || !same_guard(norm, cast))
         return false;
     /* one use is the norm's, one the cast's */
-    RmsnormHalfPush both = {.rows = push.rows, .cols = push.cols, .eps = push.eps,
+    RmsnormPush both = {.rows = push.rows, .cols = push.cols, .eps = push.eps,
                             .keep = y->tensor->life != LIFE_WORK || uses_of(graph, y->tensor) > 2};
     *out = *norm;
     memset(out->push, 0, sizeof out->push);

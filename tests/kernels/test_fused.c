@@ -8,7 +8,6 @@
 #include "cast_half.push.h"
 #include "kernels/kernel.h"
 #include "rmsnorm.push.h"
-#include "rmsnorm_half.push.h"
 #include "test.h"
 
 enum { TENSORS = 8, ROWS = 19 };
@@ -75,7 +74,7 @@ static void same_bits(Test *test, Gpu *gpu, uint32_t cols)
 {
     const AddPush add = {.count = ROWS * cols};
     const RmsnormPush norm = {.rows = ROWS, .cols = cols, .eps = 1e-5f};
-    const RmsnormHalfPush half = {.rows = ROWS, .cols = cols, .eps = 1e-5f, .keep = 1};
+    const RmsnormPush half = {.rows = ROWS, .cols = cols, .eps = 1e-5f, .keep = 1};
     const CastHalfPush cast = {.rows = ROWS, .cols = cols};
     const uint64_t count = (uint64_t)ROWS * (2 * cols + (cols + 1) / 2 + 2);
     float *apart = MEM_NEW_ARRAY(float, count), *fused = MEM_NEW_ARRAY(float, count);

@@ -4,7 +4,7 @@
  * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS]] */
 #include "kernels/policy.h"
 #include "random.h"
-#include "rmsnorm_half.push.h"
+#include "rmsnorm.push.h"
 #include "test.h"
 
 typedef struct Setup {
@@ -215,7 +215,7 @@ static uint32_t kept_norms(const Graph *graph)
     uint32_t count = 0;
     for (uint32_t i = 0; i < graph->node_count; i++)
         if (graph->nodes[i].family && strstr(graph->nodes[i].family, "rmsnorm_half")) {
-            RmsnormHalfPush push;
+            RmsnormPush push;
             memcpy(&push, graph->nodes[i].push, sizeof push);
             count += push.keep;
         }
