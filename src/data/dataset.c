@@ -49,11 +49,15 @@ static tmb_status not_json(const char *shown, size_t stopped, size_t bytes)
     return fail(TMB_BAD_INPUT, "this is not valid JSON at byte %zu: %s", stopped + 1, shown);
 }
 
-/* Room for what is kept of a line: strings no longer than in the line, and for each message, which
- * takes 24 bytes there at least, three allocations of 16. */
-static bool reserve_line(Dataset *dataset, size_t bytes)
+/* No less than what format_read keeps of it: every text, and of every list a Message for each item
+ * and one more. */
+static size_t most_kept(const cJSON *item)
 {
-    return arena_try_reserve(&dataset->arena, 4 * bytes + 1024);
+    const char *text = cJSON_GetStringValue(item);
+    size_t bytes = 2 * sizeof(Message) + (text ? strlen(text) : 0);
+    for (const cJSON *child = item->child; child; child = child->next)
+        bytes += sizeof(Message) + most_kept(child);
+    return bytes;
 }
 
 static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Example *out)
@@ -80,7 +84,7 @@ static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Ex
         !object ? not_json(shown, stopped, bytes)
         : rest < bytes
             ? fail(TMB_BAD_INPUT, "the JSON ends at byte %zu, but the line goes on: %s", stopped, shown)
-        : !reserve_line(dataset, bytes)
+        : !arena_try_reserve(&dataset->arena, most_kept(object))
             ? fail(TMB_OUT_OF_HOST, "no memory to keep a line of %zu bytes", bytes)
             : json_check_keys("", object);
     if (status == TMB_OK)

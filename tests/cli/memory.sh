@@ -45,5 +45,23 @@ squeeze 'a long conversation' "$timbre" data check "$model" talk.jsonl
 squeeze 'showing' "$timbre" data show "$model" many.jsonl
 squeeze 'showing as JSON' "$timbre" data show "$model" long.jsonl --json
 squeeze 'a text' "$timbre" tokenize "$model" long.jsonl --ids
+# a line that is not usable is named, or there is no room to read it
+awk 'BEGIN { printf "{\"messages\":["; for (i = 0; i < 100000; i++) printf "0,"; print "0]}" }' > zeros.jsonl
+wrong= named=0 mib=11
+while [ $mib -le 30 ]; do
+    (ulimit -v $((mib * 1024)) && exec timeout 120 "$timbre" data check "$model" zeros.jsonl) > /dev/null 2> error
+    case $? in
+    3) named=$((named + 1)) ;;
+    4) grep -q '^timbre: .*no memory ' error || wrong="$wrong; $(tail -n 1 error)" ;;
+    *) wrong="$wrong; $mib MiB: $(tail -n 1 error)" ;;
+    esac
+    mib=$((mib + 1))
+done
+if [ -z "$wrong" ] && [ $named -gt 0 ] && [ $named -lt 20 ]; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    printf 'failed: a list of numbers: %d named%s\n' $named "$wrong"
+fi
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
