@@ -1,5 +1,5 @@
-/* What breaks where; with kernels/tunings.c the one place that names vendors. A row says what breaks, and who saw it where;
- * rows without a measurement of our own say so. */
+/* What breaks where; with kernels/tunings.c the one place that names vendors. A row says what
+ * breaks, and who saw it where; rows without a measurement of our own say so. */
 #include "base/mem.h"
 #include "gpu/caps.h"
 

@@ -180,13 +180,13 @@ static uint64_t tile_bytes(const uint32_t *spec, uint32_t head_dim, uint32_t ten
 enum { TILE_SHARED = 32 * 1024, TILE_SUMS = 48 };
 
 /* Larger heads take smaller tiles: at most 48 sums of `results` outputs an invocation, and the
- * 32 KiB of shared memory that every device has. A tile that needs more with heads of 64 is for
- * devices that have it. */
+ * 32 KiB of shared memory that all but the smallest devices have. A tile that needs more with heads
+ * of 64 is for devices that have it. */
 static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t tensors, uint32_t results)
 {
     uint32_t *spec = tuning->spec, head_dim = spec[1], slices = (head_dim / 4 + 7) / 8;
-    uint64_t limit = TILE_SHARED;
-    if (tile_bytes(spec, 64, tensors) > limit) {
+    uint64_t limit = caps->shared_bytes < TILE_SHARED ? caps->shared_bytes : TILE_SHARED;
+    if (tile_bytes(spec, 64, tensors) > TILE_SHARED) {
         if (caps->lane_sums)   /* small register files: 5 to 60 spilled on tgl, dg2 and lnl */
             return false;
         limit = caps->shared_bytes;

@@ -232,10 +232,19 @@ static const KernelTuning tile_tunings[] = {
     {{256, 128, 128, 16, 8, 8, 1, 0}},
 };
 
-/* Cards with small register files take the first tuning of the list that fits. */
+/* The array `tiles` of shaders/matmul_tile.comp. */
+static uint64_t tile_bytes(const uint32_t *spec)
+{
+    return 4ull * spec[TILE_BUFFERS] * spec[TILE_K] * (spec[TILE_M] + spec[TILE_N] + 8);
+}
+
+/* Cards with small register files, or little more than Vulkan's 16 KiB of shared memory, take the
+ * first tuning of the list that fits. */
 static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return !caps->lane_sums || tuning->spec[TILE_WORK_M] * tuning->spec[TILE_WORK_N] <= caps->lane_sums;
+    const uint32_t *spec = tuning->spec;
+    return (!caps->lane_sums || spec[TILE_WORK_M] * spec[TILE_WORK_N] <= caps->lane_sums) &&
+           spec[TILE_THREADS] <= caps->max_invocations && tile_bytes(spec) <= caps->shared_bytes;
 }
 
 /* LoRA's skinny products would leave three quarters of a square tile empty. `inner` is the length

@@ -40,7 +40,9 @@ static void check_tuning(Test *test, const Tile *tile, const GpuCaps *caps, cons
         const uint32_t slices = (head_dim / 4 + 7) / 8;
         KernelTuning tuning;
         bool fits = kernel_fit(caps, row, asked, &push, &tuning);
-        CHECK(test, fits || asked);
+        /* Vulkan's least is too little for tiles of the largest heads: other rows are chosen */
+        CHECK(test, fits || asked || caps->shared_bytes < 32 * 1024);
+        CHECK(test, kernel_choose(row->family, NULL, caps, &push) != NULL);
         if (!fits)
             continue;
         CHECK(test, tuning.spec[0] >= 1 && tuning.spec[2] >= 1 && tuning.spec[1] == head_dim);
@@ -51,7 +53,7 @@ static void check_tuning(Test *test, const Tile *tile, const GpuCaps *caps, cons
 
 static void every_tuning_fits(Test *test, const Tile *tile)
 {
-    static const uint32_t shared_kib[] = {32, 48, 64, 227};
+    static const uint32_t shared_kib[] = {16, 32, 48, 64, 227};
     const KernelRow *row = kernel_by_name(tile->row);
     for (size_t i = 0; i < COUNT_OF(shared_kib); i++)
         for (uint32_t sums = 0; sums <= 16; sums += 16) {

@@ -10,7 +10,8 @@
 static GpuCaps cpu_caps(void)
 {
     return (GpuCaps){.kind = GPU_CPU, .bits = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,
-                     .subgroup_size = 8, .subgroup_min = 8, .subgroup_max = 8};
+                     .subgroup_size = 8, .subgroup_min = 8, .subgroup_max = 8,
+                     .max_invocations = 1024, .shared_bytes = 32 * 1024};
 }
 
 static MatmulPush dense(uint32_t m, uint32_t n, uint32_t k, uint32_t a_stride, uint32_t b_stride)
@@ -63,6 +64,24 @@ static void capabilities_are_needed(Test *test)
     CHECK_STRING(test, "matmul_nt_tile", chosen("matmul_nt", &caps, &push));
     caps.subgroup_size = 8;   /* a driver that may also choose 4 */
     CHECK_STRING(test, "matmul_nt_tile", chosen("matmul_nt", &caps, &push));
+}
+
+/* What every Vulkan device has: 16 KiB, 128 invocations. */
+static void tiles_fit_the_smallest_device(Test *test)
+{
+    const GpuCaps caps = {.max_invocations = 128, .shared_bytes = 16 * 1024};
+    const KernelRow *row = kernel_by_name("matmul_nt_tile");
+    const MatmulPush push = dense(512, 1536, 576, 576, 576);
+    KernelTuning tuning;
+    uint32_t fit = 0;
+    CHECK_STRING(test, row->name, chosen("matmul_nt", &caps, &push));
+    for (uint32_t i = 0; i < row->tuning_count; i++)
+        if (kernel_fit(&caps, row, &row->tunings[i], &push, &tuning)) {
+            const uint32_t *spec = tuning.spec;
+            CHECK(test, spec[0] <= 128 && 4 * spec[6] * spec[3] * (spec[1] + spec[2] + 8) <= 16 * 1024);
+            fit++;
+        }
+    CHECK(test, fit > 0 && fit < row->tuning_count);
 }
 
 static void matvec_takes_at_most_sixteen(Test *test)
@@ -161,6 +180,7 @@ int main(void)
     shapes_choose_the_side_of_the_lanes(&test);
     ragged_shapes_fall_back(&test);
     capabilities_are_needed(&test);
+    tiles_fit_the_smallest_device(&test);
     matvec_takes_at_most_sixteen(&test);
     matrix_tunings_fit_the_device(&test);
     matrix_units_of_other_shapes_do_not_fit(&test);
