@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "check/cases.h"
 #include "check/tune.h"
+#include "kernels/tunings.h"
 
 /* Cases beyond that are left out: their reference alone would take seconds. Rows that are trusted
  * anyway, and here for their tunings, have the small ones. */
@@ -331,8 +332,15 @@ char *probe_path(const GpuCaps *caps, const KernelShape *shape)
     return path;
 }
 
-/* Names this build's kernels and their tunings (FNV-1a): findings hold as long as they are the
- * same, whatever else changes. */
+static uint64_t digest_words(uint64_t digest, const uint32_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        digest = (digest ^ words[i]) * 1099511628211u;
+    return digest;
+}
+
+/* Names this build's kernels, their tunings and where the race begins (FNV-1a): findings hold as
+ * long as they are the same, whatever else changes. */
 static uint64_t kernels_digest(void)
 {
     uint64_t digest = 14695981039346656037u;
@@ -341,11 +349,13 @@ static uint64_t kernels_digest(void)
         const char *why;
         size_t bytes = 0;
         const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
-        for (size_t w = 0; words && w < bytes / 4; w++)
-            digest = (digest ^ words[w]) * 1099511628211u;
-        for (uint32_t t = 0; t < row->tuning_count * GPU_MAX_SPEC; t++)
-            digest = (digest ^ row->tunings[t / GPU_MAX_SPEC].spec[t % GPU_MAX_SPEC]) * 1099511628211u;
+        digest = digest_words(digest, words, words ? bytes / 4 : 0);
+        digest = digest_words(digest, row->tuning.spec, GPU_MAX_SPEC);
+        for (uint32_t t = 0; t < row->tuning_count; t++)
+            digest = digest_words(digest, row->tunings[t].spec, GPU_MAX_SPEC);
     }
+    for (size_t i = 0; i < tuning_line_count; i++)
+        digest = digest_words(digest, tuning_lines[i].tuning.spec, GPU_MAX_SPEC);
     return digest;
 }
 
