@@ -326,10 +326,10 @@ static tmb_status chat_turn(const CliArgs *args, tmb_generator *generator, Talk 
         status = TMB_OK;
     }
     if (status == TMB_OK) {
-        if (args->json && !stopped)
-            print_reply_json(&reply);
-        else
+        if (!args->json)
             printf(stopped ? " (stopped)\n\n" : "\n\n");
+        else if (!stopped)
+            print_reply_json(&reply);
         fflush(stdout);
         talk_add(talk, "assistant", stopped && !turn.said.bytes ? "" : stopped ? turn.said.data : reply.text);
     }
