@@ -120,8 +120,9 @@ static void apply_quirks(const GpuSnapshot *snapshot, GpuCaps *caps)
 static void copy_limits(const GpuSnapshot *s, GpuCaps *caps)
 {
     caps->subgroup_size = s->subgroup_size;
-    caps->subgroup_min = s->subgroup_size_control ? s->subgroup_min : s->subgroup_size;
-    caps->subgroup_max = s->subgroup_size_control ? s->subgroup_max : s->subgroup_size;
+    /* sizes may vary, too, where none can be asked for */
+    caps->subgroup_min = s->subgroup_min ? s->subgroup_min : s->subgroup_size;
+    caps->subgroup_max = s->subgroup_max ? s->subgroup_max : s->subgroup_size;
     caps->max_invocations = s->max_invocations < s->max_group_size_x ? s->max_invocations
                                                                      : s->max_group_size_x;
     caps->shared_bytes = s->shared_bytes;

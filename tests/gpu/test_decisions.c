@@ -66,6 +66,18 @@ static void caps_follow_the_snapshot(Test *test)
     CHECK(test, caps_problem(&snapshot) == NULL);
 }
 
+/* As MoltenVK on Intel: the compiler decides, and cannot be asked. */
+static void varying_subgroups_are_known(Test *test)
+{
+    GpuSnapshot snapshot = discrete();
+    GpuCaps caps;
+    snapshot.subgroup_size = snapshot.subgroup_max = 32;
+    snapshot.subgroup_min = 8;
+    REQUIRE_OK(test, caps_build(&snapshot, NULL, &caps));
+    CHECK(test, !(caps.bits & GPU_CAP_SUBGROUP_SIZE));
+    CHECK(test, caps.subgroup_size == 32 && caps.subgroup_min == 8 && caps.subgroup_max == 32);
+}
+
 static void small_texel_buffers_are_not_used(Test *test)
 {
     GpuSnapshot snapshot = lavapipe();
@@ -227,6 +239,7 @@ int main(void)
 {
     Test test = {.name = "gpu decisions"};
     caps_follow_the_snapshot(&test);
+    varying_subgroups_are_known(&test);
     small_texel_buffers_are_not_used(&test);
     caps_text_strikes(&test);
     quirks_apply_to_their_driver_only(&test);

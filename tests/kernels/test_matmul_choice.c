@@ -1,10 +1,12 @@
-/* Which matmul and matvec rows are taken: by capabilities, subgroup size and shape. */
+/* Which matmul and matvec rows are taken: by capabilities, subgroup size and shape; and which
+ * reductions. */
 #include "base/mem.h"
 #include "kernels/kernel.h"
 #include "kernels/matrix.h"
 #include "kernels/policy.h"
 #include "matmul.push.h"
 #include "matvec.push.h"
+#include "softmax.push.h"
 #include "test.h"
 
 static GpuCaps cpu_caps(void)
@@ -82,6 +84,19 @@ static void tiles_fit_the_smallest_device(Test *test)
             fit++;
         }
     CHECK(test, fit > 0 && fit < row->tuning_count);
+}
+
+/* Their shared memory counts subgroups: of a size that varies there may be more. */
+static void reductions_know_the_subgroup_size(Test *test)
+{
+    const SoftmaxPush push = {.rows = 4, .cols = 64};
+    GpuCaps caps = {.bits = GPU_CAP_SUBGROUP, .max_invocations = 128, .subgroup_size = 32,
+                    .subgroup_min = 32, .subgroup_max = 32};
+    CHECK_STRING(test, "softmax_fwd_subgroup", kernel_choose("softmax_fwd", NULL, &caps, &push)->name);
+    caps.subgroup_min = 8;
+    CHECK_STRING(test, "softmax_fwd", kernel_choose("softmax_fwd", NULL, &caps, &push)->name);
+    caps.bits |= GPU_CAP_SUBGROUP_SIZE;      /* then it is asked for */
+    CHECK_STRING(test, "softmax_fwd_subgroup", kernel_choose("softmax_fwd", NULL, &caps, &push)->name);
 }
 
 static void matvec_takes_at_most_sixteen(Test *test)
@@ -181,6 +196,7 @@ int main(void)
     ragged_shapes_fall_back(&test);
     capabilities_are_needed(&test);
     tiles_fit_the_smallest_device(&test);
+    reductions_know_the_subgroup_size(&test);
     matvec_takes_at_most_sixteen(&test);
     matrix_tunings_fit_the_device(&test);
     matrix_units_of_other_shapes_do_not_fit(&test);
