@@ -155,7 +155,7 @@ static tmb_status attach_all(const Model *model, Lora *lora, const LoraParams *p
 tmb_status lora_create(const Model *model, const LoraParams *params, uint64_t range, Lora **out)
 {
     Lora *lora = MEM_NEW(Lora);
-    lora->rank = params->rank ? params->rank : 16;
+    lora->rank = params->rank ? params->rank : LORA_RANK;
     lora->alpha = params->alpha != 0 ? params->alpha : 2 * (float)lora->rank;
     parameters_init(&lora->parameters, range);
     tmb_status status = attach_all(model, lora, params);

@@ -6,8 +6,10 @@
 #include "base/rng.h"
 #include "model/model.h"
 
+enum { LORA_RANK = 16 };     /* where none is given */
+
 typedef struct LoraParams {
-    uint32_t rank;           /* 0: 16 */
+    uint32_t rank;           /* 0: LORA_RANK */
     float alpha;             /* 0: 2 × rank */
     const char *targets;     /* "all" or NULL: q,k,v,o,gate,up,down; else a list of them,
                               * comma-separated; also PEFT's q_proj … down_proj. Naming the

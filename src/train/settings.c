@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "model/lora.h"
 #include "train/schedule.h"
 
 enum { MOST_STEPS = 1000000000 };    /* as run_config.c reads back */
@@ -184,7 +185,7 @@ void settings_warn(const TrainParams *params)
     if (params->initial && (params->rank || params->alpha > 0 || params->targets))
         log_warning("rank, alpha and targets are those of --initial %s", params->initial);
     else if (params->alpha > 0)
-        warn_of_alpha(params->rank ? params->rank : 16, params->alpha);
+        warn_of_alpha(params->rank ? params->rank : LORA_RANK, params->alpha);
     if (params->warmup > 0.5)
         log_warning("--warmup %g is a share: %.0f %% of the steps stay below the learning rate; 0.05 is "
                     "usual", params->warmup, 100 * params->warmup);
@@ -208,7 +209,7 @@ tmb_status settings_fill(const TrainBase *base, const TrainParams *params, RunCo
         string_list_add(&config->data, params->data[i]);
     config->validation = mem_string(params->validation ? params->validation : "");
     config->method = mem_string("lora");
-    config->rank = params->rank ? params->rank : 16;
+    config->rank = params->rank ? params->rank : LORA_RANK;
     config->alpha = or_default(params->alpha, 2.0 * (double)config->rank);
     config->targets = mem_string(params->targets && *params->targets ? params->targets : "all");
     config->initial = mem_string(params->initial ? params->initial : "");
