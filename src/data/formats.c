@@ -169,9 +169,9 @@ static const struct {
     {"conversations", "{messages: [.conversations[] | {role: ({human: \"user\", gpt: \"assistant\"}"
                       "[.from] // .from), content: .value}]}"},
     {"instruction", "{prompt: (.instruction + \"\\n\" + .input), completion: .output}"},
-    {"output", "{prompt: .input, completion: .output}"},
-    {"answer", "{prompt: .question, completion: .answer}"},
-    {"response", "{prompt: .prompt, completion: .response}"},
+    {"output", "{prompt: (.prompt // .input), completion: .output}"},
+    {"answer", "{prompt: (.prompt // .question), completion: .answer}"},
+    {"response", "{prompt: (.prompt // .question), completion: .response}"},
 };
 
 /* Beyond that a step's sums leave f32: the loss would not be finite, and nobody knew why. */

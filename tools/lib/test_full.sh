@@ -41,7 +41,7 @@ validation_layer() {
     mkdir -p "$1"
     cat >"$1/vk_layer_settings.txt" <<END
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
-khronos_validation.report_flags = error,warn
+khronos_validation.report_flags = error,warn,info
 khronos_validation.log_filename = $1/messages.txt
 khronos_validation.enables = $2
 END
@@ -52,12 +52,14 @@ validation_messages() {
     cat "$1/messages.txt" 2>/dev/null | grep -c -E 'Validation (Error|Warning)|SYNC-HAZARD'
 }
 
-# validation_silent LABEL FOLDER: passes when the layer had nothing to say.
+# validation_silent LABEL FOLDER: passes when the layer was at work and found nothing.
 validation_silent() {
     local count
     count=$(validation_messages "$2")
     unset VK_INSTANCE_LAYERS VK_LAYER_SETTINGS_PATH
-    if [ "$count" -gt 0 ]; then
+    if ! grep -q 'Validation Layer Active' "$2/messages.txt" 2>/dev/null; then
+        add_failure "$1: the layer never said that it is active"
+    elif [ "$count" -gt 0 ]; then
         add_failure "$1: $count messages in $2/messages.txt"
         head -n 6 "$2/messages.txt" | cut -c 1-300 | sed 's/^/    | /'
     else
