@@ -12,6 +12,9 @@
 
 static tmb_status open_parts(const char *path, tmb_model *model)
 {
+    if (os_is_directory(path))
+        return fail(TMB_BAD_INPUT, "%s: is a folder, and a model is one GGUF file; llama.cpp's "
+                    "convert_hf_to_gguf.py makes one of a folder of safetensors", path);
     TRY(model_open(path, &model->model));
     TRY(tokenizer_load(model_gguf(model->model), &model->tokenizer));
     if (tokenizer_count(model->tokenizer) > model_config(model->model)->vocab)

@@ -117,9 +117,10 @@ static tmb_status unknown_option(const char *word, const CliCommand *command)
 
 static tmb_status check_range(const CliOption *option, double value, const char *text)
 {
-    if (value < option->least || value > option->most)
-        return fail(TMB_USAGE, "%s wants a value from %g to %g, not '%s'", option->name,
-                    option->least, option->most, text);
+    if (value < option->least)
+        return fail(TMB_USAGE, "%s wants at least %g, not '%s'", option->name, option->least, text);
+    if (value > option->most)
+        return fail(TMB_USAGE, "%s wants at most %.10g, not '%s'", option->name, option->most, text);
     return TMB_OK;
 }
 

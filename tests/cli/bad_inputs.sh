@@ -95,7 +95,7 @@ try 2 'mean --output?' train whole.gguf good.jsonl --out run
 try 2 'the model comes first' train good.jsonl whole.gguf -o run
 try 2 quotes generate whole.gguf dear team
 try 2 value train whole.gguf good.jsonl -o
-try 2 rank train whole.gguf good.jsonl -o run --rank 0
+try 2 'rank wants at least 1' train whole.gguf good.jsonl -o run --rank 0
 try 2 rank train whole.gguf good.jsonl -o run --rank -4
 try 2 rank train whole.gguf good.jsonl -o run --rank four
 try 2 lr train whole.gguf good.jsonl -o run --lr -1
@@ -124,7 +124,7 @@ try 2 bos eval whole.gguf letter.txt --bos twice
 try 2 caps devices --caps sideways
 # ---- models: 3 ----
 try 3 missing.gguf inspect missing.gguf
-try 3 folder inspect folder
+try 3 'one GGUF file' inspect folder
 try 3 empty.gguf inspect empty.gguf
 try 3 magic.gguf inspect magic.gguf
 try 3 many.gguf inspect many.gguf
