@@ -127,7 +127,7 @@ tmb_status session_steps_that_fit(Session *session, double started, uint64_t *mo
     double left = 0.95 * (config->max_seconds - (os_seconds() - started)) - evaluation;
     double fit = left / (step + evaluation / (double)interval);
     *most = fit < 1 ? 1 : fit > 1e9 ? 1000000000 : (uint64_t)fit;
-    session_note(session, "a step takes %.3g s, so %" PRIu64 " fit%s into %.0f s", step, *most,
+    session_note(session, "a step takes %.3g s, so %" PRIu64 " fit%s into what is left of %.0f s", step, *most,
                  *most == 1 ? "s" : "", config->max_seconds);
     return TMB_OK;
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,12 +88,23 @@ static void compare_machine(const Session *session)
                      same ? "" : " with other kernels");
 }
 
+static void tell_examples(const TrainExamples *examples, const Session *session)
+{
+    char held[32] = "";
+    if (examples->held_count)
+        snprintf(held, sizeof held, ", %" PRIu32 " held out", examples->held_count);
+    session_note(session, "%" PRIu32 " example%s to learn from%s", examples->train_count,
+                 examples->train_count == 1 ? "" : "s", held);
+}
+
 /* The device side; what is decided by measuring on it is frozen here. */
 static tmb_status begin(Session *session, double started)
 {
     TRY(session_start(session));
-    if (!session->run->frozen)
+    if (!session->run->frozen) {
+        tell_examples(session->examples, session);
         return freeze(session, started);
+    }
     compare_machine(session);
     if (session->state.step)
         session_note(session, "going on after step %" PRIu64 " of %" PRIu64, session->state.step,

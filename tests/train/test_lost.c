@@ -214,7 +214,7 @@ static void three_in_a_row(Test *test, Setup *setup)
     printf("%s%s\n", heard.text, tmb_last_error());
     CHECK_SAYS(test, "lost three times in a row");
     CHECK_SAYS(test, "--resume");
-    CHECK(test, heard.notes == 2 && tmb_exit_code(TMB_DEVICE_LOST) == 4);
+    CHECK(test, heard.notes == 3 && tmb_exit_code(TMB_DEVICE_LOST) == 4);
     faults_set(NULL);
     gpu_close(&setup->gpu);              /* as the next process would */
     REQUIRE_OK(test, gpu_open(&(GpuParams){0}, &setup->gpu));
