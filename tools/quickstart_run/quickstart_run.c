@@ -105,6 +105,16 @@ static void print_wrapped(const char *label, const char *words)
 
 /* ---- showing ------------------------------------------------------------ */
 
+/* One that was cut says so, lest the model seem to have stopped in mid-sentence. */
+static char *shown_reply(const tmb_reply *reply)
+{
+    Text text = {0};
+    text_print(&text, "%s%s", reply->text, reply->ended ? "" : " …");
+    char *shown = mem_string(text.data);
+    text_finish(&text);
+    return shown;
+}
+
 static tmb_status show(Quickstart *quick, const char *adapter, Showing *out)
 {
     double start = os_seconds();
@@ -124,7 +134,7 @@ static tmb_status show(Quickstart *quick, const char *adapter, Showing *out)
     tmb_generator_destroy(&generator);   /* its memory is the evaluation's */
     TRY_OR(done, status, tmb_evaluate(quick->device, quick->model, &scoring, &score));
     for (size_t i = 0; i < SHOWN; i++)
-        out->replies[i] = mem_string(replies[i].text);
+        out->replies[i] = shown_reply(&replies[i]);
     out->loss = score.mean_nll;
     out->seconds = os_seconds() - start;
     out->there = true;
@@ -203,6 +213,7 @@ static void on_event(void *user, const tmb_train_event *event)
         fflush(stdout);
     } else if (event->kind == TMB_EVENT_NOTE) {
         printf("%s\n", event->text);
+        fflush(stdout);       /* where a pipe is read, too */
     }
 }
 
