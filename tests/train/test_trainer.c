@@ -306,7 +306,7 @@ static void fits_the_time(Test *test, const Setup *setup)
     CHECK(test, strstr(heard.notes, "examples to learn from"));
     CHECK(test, strstr(heard.notes, "into what is left of 4 s"));
     CHECK(test, result.steps >= 1 && result.steps < 100000);
-    CHECK(test, took < 30);            /* other programs run beside this one */
+    CHECK(test, took < 120);           /* other programs run beside this one, on slow drivers too */
     RunConfig config;
     REQUIRE_OK(test, run_read_config(run, &config));
     CHECK(test, config.steps == result.steps && config.max_seconds == 4);
