@@ -6,6 +6,7 @@
 #include "graph/ops.h"
 #include "graph/program.h"
 #include "kernels/decode.h"
+#include "device.h"
 #include "test.h"
 
 enum { ROWS = 3, MOST_ROWS = 96 };
@@ -136,12 +137,7 @@ int main(void)
     Test test = {.name = "chain"};
     static const char *const caps[] = {NULL, "none"};
     for (size_t i = 0; i < COUNT_OF(caps); i++) {
-        Gpu *gpu = NULL;
-        tmb_status status = gpu_open(&(GpuParams){.caps = caps[i]}, &gpu);
-        if (status == TMB_NO_DEVICE)
-            test_skip(&test, tmb_last_error());
-        else
-            CHECK_OK(&test, status);
+        Gpu *gpu = test_device(&test, caps[i]);
         for (size_t k = 0; gpu && k < COUNT_OF(cases); k++)
             check_case(&test, gpu, &cases[k]);
         gpu_close(&gpu);

@@ -8,6 +8,7 @@
 #include "graph/ops.h"
 #include "graph/program.h"
 #include "kernels/decode.h"
+#include "device.h"
 #include "test.h"
 
 enum { ROWS = 3 };
@@ -184,12 +185,7 @@ int main(void)
     Test test = {.name = "split"};
     static const char *const caps[] = {NULL, "none"};
     for (size_t i = 0; i < COUNT_OF(caps); i++) {
-        Gpu *gpu = NULL;
-        tmb_status status = gpu_open(&(GpuParams){.caps = caps[i]}, &gpu);
-        if (status == TMB_NO_DEVICE)
-            test_skip(&test, tmb_last_error());
-        else
-            CHECK_OK(&test, status);
+        Gpu *gpu = test_device(&test, caps[i]);
         /* the floor's kernels take a CPU driver long */
         for (size_t k = 0; gpu && k < (caps[i] ? 2 : COUNT_OF(cases)); k++)
             check_case(&test, gpu, &cases[k]);

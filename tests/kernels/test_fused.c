@@ -8,6 +8,7 @@
 #include "cast_half.push.h"
 #include "kernels/kernel.h"
 #include "rmsnorm.push.h"
+#include "device.h"
 #include "test.h"
 
 enum { TENSORS = 8, ROWS = 19 };
@@ -110,12 +111,7 @@ int main(void)
     Test test = {.name = "fused"};
     static const char *const caps[] = {NULL, "none"};
     for (size_t i = 0; i < COUNT_OF(caps); i++) {
-        Gpu *gpu = NULL;
-        tmb_status status = gpu_open(&(GpuParams){.caps = caps[i]}, &gpu);
-        if (status == TMB_NO_DEVICE)
-            test_skip(&test, tmb_last_error());
-        else
-            CHECK_OK(&test, status);
+        Gpu *gpu = test_device(&test, caps[i]);
         if (gpu) {
             same_bits(&test, gpu, 576);
             same_bits(&test, gpu, 131);

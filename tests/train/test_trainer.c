@@ -247,7 +247,8 @@ static void other_options_are_refused(Test *test, const Setup *setup)
     CHECK_STATUS(test, TMB_USAGE, train_run(&setup->base, &params, &result));
     CHECK_SAYS(test, "began with 2 steps, --epochs 5 would be 15");
     params.epochs = 2.0 / 3;
-    CHECK_OK(test, train_run(&setup->base, &params, &result));}
+    CHECK_OK(test, train_run(&setup->base, &params, &result));
+}
 
 /* Letters whose reply begins beyond the row have no loss: a step of such letters alone would
  * divide nothing by nothing. */
