@@ -45,6 +45,17 @@ void *mem_try_grow(void *old, size_t count, size_t size)
     return realloc(old, bytes ? bytes : 1);
 }
 
+void *mem_try_room(void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+    size_t more = *capacity ? *capacity * 2 : 16;
+    void *grown = mem_try_grow(items, more, size);
+    if (grown)
+        *capacity = more;
+    return grown;
+}
+
 void *mem_grow(void *old, size_t count, size_t size)
 {
     return or_abort(mem_try_grow(old, count, size), count, size);

@@ -16,6 +16,9 @@ void *mem_grow(void *old, size_t count, size_t size);
 void *mem_try(size_t count, size_t size);
 /* Like mem_grow, or NULL, and the old block is as it was. */
 void *mem_try_grow(void *old, size_t count, size_t size);
+/* `items` with room for one more than `count`: as it is, or grown to twice its `capacity`. NULL
+ * when memory is short; items and capacity are then as they were. */
+void *mem_try_room(void *items, size_t count, size_t *capacity, size_t size);
 /* A copy of text, or of its first `bytes` bytes with a terminator. */
 char *mem_string(const char *text);
 char *mem_string_n(const char *text, size_t bytes);

@@ -95,14 +95,11 @@ static tmb_status read_line(Dataset *dataset, const char *text, size_t bytes, Ex
 
 static tmb_status add_example(Dataset *dataset, const Example *example)
 {
-    if (dataset->count == dataset->capacity) {
-        size_t capacity = dataset->capacity ? dataset->capacity * 2 : 64;
-        Example *examples = mem_try_grow(dataset->examples, capacity, sizeof *examples);
-        if (!examples)
-            return fail(TMB_OUT_OF_HOST, "no memory for more than %zu examples", dataset->count);
-        dataset->examples = examples;
-        dataset->capacity = capacity;
-    }
+    Example *examples = mem_try_room(dataset->examples, dataset->count, &dataset->capacity,
+                                     sizeof *examples);
+    if (!examples)
+        return fail(TMB_OUT_OF_HOST, "no memory for more than %zu examples", dataset->count);
+    dataset->examples = examples;
     dataset->examples[dataset->count++] = *example;
     dataset->pairs += example->rejected != NULL;
     return TMB_OK;

@@ -9,15 +9,11 @@ static void add(Rendering *out, const char *text, size_t bytes, bool special, bo
 {
     if (!bytes || out->exhausted)
         return;
-    if (out->count == out->capacity) {
-        size_t capacity = out->capacity ? out->capacity * 2 : 16;
-        TextRun *runs = mem_try_grow(out->runs, capacity, sizeof *runs);
-        out->exhausted = !runs;
-        if (!runs)
-            return;
-        out->runs = runs;
-        out->capacity = capacity;
-    }
+    TextRun *runs = mem_try_room(out->runs, out->count, &out->capacity, sizeof *runs);
+    out->exhausted = !runs;
+    if (!runs)
+        return;
+    out->runs = runs;
     out->runs[out->count++] = (TextRun){text, bytes, special, supervised};
 }
 

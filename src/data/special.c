@@ -18,15 +18,11 @@ static void add(FragmentList *list, size_t begin, size_t end, uint32_t token, bo
 {
     if (begin == end || list->exhausted)
         return;
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        Fragment *items = mem_try_grow(list->items, capacity, sizeof *items);
-        list->exhausted = !items;
-        if (!items)
-            return;
-        list->items = items;
-        list->capacity = capacity;
-    }
+    Fragment *items = mem_try_room(list->items, list->count, &list->capacity, sizeof *items);
+    list->exhausted = !items;
+    if (!items)
+        return;
+    list->items = items;
     list->items[list->count++] = (Fragment){begin, end, token, supervised};
 }
 
