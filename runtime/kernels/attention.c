@@ -445,20 +445,20 @@ static const KernelCase bwd_kv_cases[] = {
 /* scores below -1e30 stand for no score */
 #define SCORED 0x1p60f
 #define FWD_BIND                                                                              \
-    {{"q", GPU_READ, DTYPE_F32, SCORED}, {"k", GPU_READ, DTYPE_F32, SCORED},                  \
-     {"v", GPU_READ, DTYPE_F32},                                                              \
-     {"span", GPU_READ, DTYPE_U32}, {"o", GPU_WRITE, DTYPE_F32}, {"lse", GPU_WRITE, DTYPE_F32}}
+    {{"q", GPU_READ, .dtype = DTYPE_F32, SCORED}, {"k", GPU_READ, .dtype = DTYPE_F32, SCORED},                  \
+     {"v", GPU_READ, .dtype = DTYPE_F32},                                                              \
+     {"span", GPU_READ, .dtype = DTYPE_U32}, {"o", GPU_WRITE, .dtype = DTYPE_F32}, {"lse", GPU_WRITE, .dtype = DTYPE_F32}}
 #define BWD_D_BIND                                                                            \
-    {{"o", GPU_READ, DTYPE_F32}, {"do", GPU_READ, DTYPE_F32}, {"d", GPU_WRITE, DTYPE_F32}}
+    {{"o", GPU_READ, .dtype = DTYPE_F32}, {"do", GPU_READ, .dtype = DTYPE_F32}, {"d", GPU_WRITE, .dtype = DTYPE_F32}}
 #define BWD_Q_BIND                                                                            \
-    {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
-     {"span", GPU_READ, DTYPE_U32}, {"do", GPU_READ, DTYPE_F32}, {"lse", GPU_READ, DTYPE_F32}, \
-     {"d", GPU_READ, DTYPE_F32}, {"dq", GPU_ADD, DTYPE_F32}}
+    {{"q", GPU_READ, .dtype = DTYPE_F32}, {"k", GPU_READ, .dtype = DTYPE_F32}, {"v", GPU_READ, .dtype = DTYPE_F32},      \
+     {"span", GPU_READ, .dtype = DTYPE_U32}, {"do", GPU_READ, .dtype = DTYPE_F32}, {"lse", GPU_READ, .dtype = DTYPE_F32}, \
+     {"d", GPU_READ, .dtype = DTYPE_F32}, {"dq", GPU_ADD, .dtype = DTYPE_F32}}
 #define BWD_KV_BIND                                                                           \
-    {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32}, {"v", GPU_READ, DTYPE_F32},      \
-     {"span", GPU_READ, DTYPE_U32}, {"last", GPU_READ, DTYPE_U32}, {"do", GPU_READ, DTYPE_F32}, \
-     {"lse", GPU_READ, DTYPE_F32}, {"d", GPU_READ, DTYPE_F32}, {"dk", GPU_ADD, DTYPE_F32},    \
-     {"dv", GPU_ADD, DTYPE_F32}}
+    {{"q", GPU_READ, .dtype = DTYPE_F32}, {"k", GPU_READ, .dtype = DTYPE_F32}, {"v", GPU_READ, .dtype = DTYPE_F32},      \
+     {"span", GPU_READ, .dtype = DTYPE_U32}, {"last", GPU_READ, .dtype = DTYPE_U32}, {"do", GPU_READ, .dtype = DTYPE_F32}, \
+     {"lse", GPU_READ, .dtype = DTYPE_F32}, {"d", GPU_READ, .dtype = DTYPE_F32}, {"dk", GPU_ADD, .dtype = DTYPE_F32},    \
+     {"dv", GPU_ADD, .dtype = DTYPE_F32}}
 static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}};
 static const KernelTuning row_subgroup_tunings[] = {
     {{64, 64, 32}}, {{64, 64, 64}}, {{64, 64, 16}}, {{64, 64, 8}}, {{64, 64, 4}}, {{128, 64, 32}}, {{128, 64, 64}}};

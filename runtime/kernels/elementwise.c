@@ -170,21 +170,21 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
 
 #define ADD                                                                             \
     .family = "add", .push_bytes = sizeof(AddPush),                                     \
-    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                    \
-             {"y", GPU_ADD, DTYPE_F32}},                                                \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                    \
+             {"y", GPU_ADD, .dtype = DTYPE_F32}},                                                \
     ELEMENTWISE, .flops = one_flop, .reference = add_reference, CASES(add_cases),       \
     .tolerance = 5e-7
 #define SWIGLU_FWD                                                                      \
     .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),                           \
-    .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},                \
-             {"y", GPU_WRITE, DTYPE_F32}},                                              \
+    .bind = {{"gate", GPU_READ, .dtype = DTYPE_F32}, {"up", GPU_READ, .dtype = DTYPE_F32},                \
+             {"y", GPU_WRITE, .dtype = DTYPE_F32}},                                              \
     ELEMENTWISE, .flops = swiglu_fwd_flops, .reference = swiglu_fwd_reference,          \
     CASES(swiglu_fwd_cases), .tolerance = 1e-6
 #define SWIGLU_BWD                                                                      \
     .family = "swiglu_bwd", .push_bytes = sizeof(SwigluPush),                           \
-    .bind = {{"gate", GPU_READ, DTYPE_F32}, {"up", GPU_READ, DTYPE_F32},                \
-             {"dy", GPU_READ, DTYPE_F32}, {"dgate", GPU_ADD, DTYPE_F32},                \
-             {"dup", GPU_ADD, DTYPE_F32}},                                              \
+    .bind = {{"gate", GPU_READ, .dtype = DTYPE_F32}, {"up", GPU_READ, .dtype = DTYPE_F32},                \
+             {"dy", GPU_READ, .dtype = DTYPE_F32}, {"dgate", GPU_ADD, .dtype = DTYPE_F32},                \
+             {"dup", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     ELEMENTWISE, .flops = swiglu_bwd_flops, .reference = swiglu_bwd_reference,          \
     CASES(swiglu_bwd_cases), .tolerance = 1e-6
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .suits = in_vectors
@@ -194,19 +194,19 @@ const KernelRow rows_elementwise[] = {
     {.name = "add_texel", ADD, TEXEL, .texels = 1 << 0 | 1 << 1},
     {
         .name = "scale", .family = "scale", .push_bytes = sizeof(ScalePush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_ADD, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_ADD, .dtype = DTYPE_F32}},
         ELEMENTWISE, .flops = one_flop, .reference = scale_reference,
         CASES(scale_cases), .tolerance = 5e-7,
     },
     {
         .name = "copy", .family = "copy", .push_bytes = sizeof(CopyPush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         ELEMENTWISE, .flops = no_flops, .reference = copy_reference,
         CASES(copy_cases), .tolerance = 0,
     },
     {
         .name = "cast_f16", .family = "cast_f16", .push_bytes = sizeof(CopyPush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F16}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F16}},
         .spec_count = 1, .tuning = {{64}}, .tunings = tunings,
         .tuning_count = COUNT_OF(tunings), .extent = cast_f16_extent,
         .grid = elementwise_grid, .flops = no_flops, .reference = cast_f16_reference,

@@ -184,8 +184,8 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
     {                                                                                      \
         .name = "embedding_fwd_" #type, .family = "embedding_fwd",                         \
         .push_bytes = sizeof(EmbeddingPush),                                               \
-        .bind = {{"ids", GPU_READ, DTYPE_U32}, {"table", GPU_READ, table_dtype},           \
-                 {"y", GPU_ADD, DTYPE_F32}},                                               \
+        .bind = {{"ids", GPU_READ, .dtype = DTYPE_U32}, {"table", GPU_READ, .dtype = table_dtype},           \
+                 {"y", GPU_ADD, .dtype = DTYPE_F32}},                                               \
         EMBEDDING, .extent = extent_##type, .grid = embedding_fwd_grid,                    \
         .flops = no_flops, .reference = reference_##type, .cases = cases_##type,           \
         .case_count = COUNT_OF(cases_##type), .tolerance = 0,                              \
@@ -201,9 +201,9 @@ const KernelRow rows_embedding[] = {
     {
         .name = "embedding_bwd", .family = "embedding_bwd",
         .push_bytes = sizeof(EmbeddingBwdPush),
-        .bind = {{"order", GPU_READ, DTYPE_U32}, {"starts", GPU_READ, DTYPE_U32},
-                 {"token", GPU_READ, DTYPE_U32}, {"dy", GPU_READ, DTYPE_F32},
-                 {"dtable", GPU_ADD, DTYPE_F32}},
+        .bind = {{"order", GPU_READ, .dtype = DTYPE_U32}, {"starts", GPU_READ, .dtype = DTYPE_U32},
+                 {"token", GPU_READ, .dtype = DTYPE_U32}, {"dy", GPU_READ, .dtype = DTYPE_F32},
+                 {"dtable", GPU_ADD, .dtype = DTYPE_F32}},
         EMBEDDING, .extent = embedding_bwd_extent, .grid = embedding_bwd_grid,
         .flops = embedding_bwd_flops, .reference = embedding_bwd_reference,
         .cases = embedding_bwd_cases, .case_count = COUNT_OF(embedding_bwd_cases),

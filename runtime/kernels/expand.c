@@ -131,7 +131,7 @@ EXPAND_HALF(BF16, bf16)
 
 #define EXPAND_FIELDS(TYPE, CASES, Y)                                                 \
     .push_bytes = sizeof(ExpandPush),                                                 \
-    .bind = {{"source", GPU_READ, DTYPE_##TYPE}, {"y", GPU_WRITE, DTYPE_##Y}},        \
+    .bind = {{"source", GPU_READ, .dtype = DTYPE_##TYPE}, {"y", GPU_WRITE, .dtype = DTYPE_##Y}},        \
     .spec_count = 1,                                                                  \
     .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),          \
     .grid = expand_grid,                                                              \

@@ -135,9 +135,9 @@ static const KernelTuning cpu_tunings[] = {{{384, 16}}, {{1, 16}}, {{1024, 16}}}
 #define LORA                                                                          \
     .family = "lora_vectors",                                                         \
     .push_bytes = sizeof(LoraVectorsPush),                                            \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"adapters", GPU_READ, DTYPE_F32},           \
-             {"y0", GPU_ADD, DTYPE_F32}, {"y1", GPU_ADD, DTYPE_F32},                  \
-             {"y2", GPU_ADD, DTYPE_F32}},                                             \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"adapters", GPU_READ, .dtype = DTYPE_F32},           \
+             {"y0", GPU_ADD, .dtype = DTYPE_F32}, {"y1", GPU_ADD, .dtype = DTYPE_F32},                  \
+             {"y2", GPU_ADD, .dtype = DTYPE_F32}},                                             \
     .spec_count = 2, .extent = lora_extent, .flops = lora_flops,                      \
     .reference = lora_reference, .cases = lora_cases,                                 \
     .case_count = COUNT_OF(lora_cases), .tolerance = 1e-5

@@ -125,15 +125,15 @@ static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}
 /* loss and lse are ADD: rows outside the chunk keep what they hold */
 #define FWD(name)                                                                        \
     .family = name,                                                                      \
-    .bind = {{"logits", GPU_READ, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},           \
-             {"loss", GPU_ADD, DTYPE_F32}, {"lse", GPU_ADD, DTYPE_F32}},                 \
+    .bind = {{"logits", GPU_READ, .dtype = DTYPE_F32}, {"labels", GPU_READ, .dtype = DTYPE_U32},           \
+             {"loss", GPU_ADD, .dtype = DTYPE_F32}, {"lse", GPU_ADD, .dtype = DTYPE_F32}},                 \
     CROSS_ENTROPY, .grid = cross_entropy_fwd_grid, .tolerance = 1e-6,                    \
     .reference = cross_entropy_fwd_reference, .cases = fwd_cases,                        \
     .case_count = COUNT_OF(fwd_cases)
 #define BWD                                                                              \
     .family = "cross_entropy_bwd",                                                       \
-    .bind = {{"logits", GPU_ADD, DTYPE_F32}, {"labels", GPU_READ, DTYPE_U32},            \
-             {"weights", GPU_READ, DTYPE_F32}, {"lse", GPU_READ, DTYPE_F32}},            \
+    .bind = {{"logits", GPU_ADD, .dtype = DTYPE_F32}, {"labels", GPU_READ, .dtype = DTYPE_U32},            \
+             {"weights", GPU_READ, .dtype = DTYPE_F32}, {"lse", GPU_READ, .dtype = DTYPE_F32}},            \
     CROSS_ENTROPY, .grid = cross_entropy_bwd_grid, .tolerance = 2e-6,                    \
     .reference = cross_entropy_bwd_reference, .cases = bwd_cases,                        \
     .case_count = COUNT_OF(bwd_cases)

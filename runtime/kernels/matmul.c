@@ -358,8 +358,8 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
 #define COMMON_FIELDS(LAYOUT)                                                         \
     .family = "matmul_" #LAYOUT,                                                      \
     .push_bytes = sizeof(MatmulPush),                                                 \
-    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                  \
-             {"c", GPU_ADD, DTYPE_F32}},                                              \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                  \
+             {"c", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .extent = matmul_##LAYOUT##_extent,                                               \
     .shape = matmul_##LAYOUT##_shape,                                                 \
     .flops = matmul_flops,                                                            \

@@ -234,8 +234,8 @@ static bool worth_a_unit(const void *push)
 /* ---- rows ------------------------------------------------------------------ */
 
 #define SINGLE_FIELDS(LAYOUT)                                                         \
-    .bind = {{"a", GPU_READ, DTYPE_F32}, {"b", GPU_READ, DTYPE_F32},                  \
-             {"c", GPU_ADD, DTYPE_F32}},                                              \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                  \
+             {"c", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .extent = matmul_##LAYOUT##_extent,                                               \
     .reference = matmul_##LAYOUT##_reference,                                         \
     .cases = matmul_##LAYOUT##_cases,                                                 \
@@ -244,8 +244,8 @@ static bool worth_a_unit(const void *push)
 /* products of f16 values are exact in f32 */
 #define HALF_FIELDS(LAYOUT)                                                           \
     .family = "matmul_" #LAYOUT "_half",                                              \
-    .bind = {{"a", GPU_READ, DTYPE_F16}, {"b", GPU_READ, DTYPE_F16},                  \
-             {"c", GPU_ADD, DTYPE_F32}, {"scale", GPU_READ, DTYPE_F32}},              \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F16}, {"b", GPU_READ, .dtype = DTYPE_F16},                  \
+             {"c", GPU_ADD, .dtype = DTYPE_F32}, {"scale", GPU_READ, .dtype = DTYPE_F32}},              \
     .extent = LAYOUT##_half_extent,                                                   \
     .reference = LAYOUT##_half_reference,                                             \
     .cases = LAYOUT##_half_cases,                                                     \

@@ -182,8 +182,8 @@ MATVEC_PAIRS(Q4_1, q4_1)
 #define COMMON_FIELDS(TYPE, LOWER, CASES)                                             \
     .family = "matvec",                                                               \
     .push_bytes = sizeof(MatvecPush),                                                 \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_##TYPE},               \
-             {"y", GPU_ADD, DTYPE_F32}},                                              \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"w", GPU_READ, .dtype = DTYPE_##TYPE},               \
+             {"y", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .spec_count = 2,                                                                  \
     .specialise = matvec_specialise,                                                  \
     .extent = LOWER##_extent,                                                         \

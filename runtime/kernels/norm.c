@@ -173,22 +173,22 @@ static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{12
 #define SQUARED 0x1p40f
 #define FWD                                                                                \
     .family = "rmsnorm_fwd",                                                               \
-    .bind = {{"x", GPU_READ, DTYPE_F32, SQUARED}, {"w", GPU_READ, DTYPE_F32},              \
-             {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32},              \
+             {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32}},                 \
     NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,               \
     .reference = rmsnorm_fwd_reference, CASES(fwd_cases)
 #define ADD_FWD                                                                            \
     .family = "add_rmsnorm_fwd",                                                           \
-    .bind = {{"a", GPU_READ, DTYPE_F32, SQUARED}, {"b", GPU_READ, DTYPE_F32, SQUARED},     \
-             {"w", GPU_READ, DTYPE_F32}, {"x", GPU_WRITE, DTYPE_F32},                      \
-             {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32}},                 \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, SQUARED},     \
+             {"w", GPU_READ, .dtype = DTYPE_F32}, {"x", GPU_WRITE, .dtype = DTYPE_F32},                      \
+             {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32}},                 \
     NORM, .extent = add_rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,           \
     .reference = add_rmsnorm_fwd_reference, CASES(fwd_cases)
 #define BWD_X                                                                              \
     .family = "rmsnorm_bwd_x",                                                             \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"w", GPU_READ, DTYPE_F32},                       \
-             {"rstd", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},                   \
-             {"dx", GPU_ADD, DTYPE_F32}},                                                  \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"w", GPU_READ, .dtype = DTYPE_F32},                       \
+             {"rstd", GPU_READ, .dtype = DTYPE_F32}, {"dy", GPU_READ, .dtype = DTYPE_F32},                   \
+             {"dx", GPU_ADD, .dtype = DTYPE_F32}},                                                  \
     NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid, .tolerance = 2e-6,         \
     .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases)
 /* any columns; multiples of 4; the same on CPU drivers */
@@ -213,8 +213,8 @@ const KernelRow rows_norm[] = {
     {.name = "rmsnorm_bwd_x_texel", BWD_X, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 3},
     {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"rstd", GPU_READ, DTYPE_F32},
-                 {"dy", GPU_READ, DTYPE_F32}, {"dw", GPU_ADD, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"rstd", GPU_READ, .dtype = DTYPE_F32},
+                 {"dy", GPU_READ, .dtype = DTYPE_F32}, {"dw", GPU_ADD, .dtype = DTYPE_F32}},
         NORM, .spec_count = 1, .tuning = {{64}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
         .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
         .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,

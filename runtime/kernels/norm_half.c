@@ -108,19 +108,19 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 /* sums of squares of larger values are beyond f32 */
 #define SQUARED 0x1p40f
 #define OUTPUTS                                                                            \
-    {"y", GPU_WRITE, DTYPE_F32}, {"rstd", GPU_WRITE, DTYPE_F32},                           \
-    {"half_y", GPU_WRITE, DTYPE_F16, .tolerance = 0x1.1p-10}, {"half_scale", GPU_WRITE, DTYPE_F32}
+    {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32},                           \
+    {"half_y", GPU_WRITE, .dtype = DTYPE_F16, .tolerance = 0x1.1p-10}, {"half_scale", GPU_WRITE, .dtype = DTYPE_F32}
 #define COMMON                                                                             \
     .push_bytes = sizeof(RmsnormPush), .flops = norm_half_flops,      \
     .grid = norm_half_grid, .tolerance = 1e-6, .cases = cases, .case_count = COUNT_OF(cases)
 #define FWD                                                                                \
     .family = "rmsnorm_half_fwd",                                                          \
-    .bind = {{"x", GPU_READ, DTYPE_F32, SQUARED}, {"w", GPU_READ, DTYPE_F32}, OUTPUTS},    \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32}, OUTPUTS},    \
     COMMON, .extent = norm_half_extent, .reference = norm_half_reference
 #define ADD_FWD                                                                            \
     .family = "add_rmsnorm_half_fwd",                                                      \
-    .bind = {{"a", GPU_READ, DTYPE_F32, SQUARED}, {"b", GPU_READ, DTYPE_F32, SQUARED},     \
-             {"w", GPU_READ, DTYPE_F32}, {"x", GPU_WRITE, DTYPE_F32}, OUTPUTS},            \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, SQUARED},     \
+             {"w", GPU_READ, .dtype = DTYPE_F32}, {"x", GPU_WRITE, .dtype = DTYPE_F32}, OUTPUTS},            \
     COMMON, .extent = add_norm_half_extent, .reference = add_norm_half_reference
 /* As in norm.c: with the same threads the sums have the same bits. */
 #define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,             \

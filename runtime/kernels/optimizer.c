@@ -225,8 +225,8 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
 static const KernelTuning norm_tunings[] = {{{256, 32}}, {{256, 64}}, {{256, 16}}, {{256, 8}}, {{256, 4}}};
 #define GRAD_NORM                                                                        \
     .family = "grad_norm", .push_bytes = sizeof(GradNormPush),                           \
-    .bind = {{"grad", GPU_READ, DTYPE_F32}, {"table", GPU_READ, DTYPE_U32},              \
-             {"out", GPU_WRITE, DTYPE_F32}},                                             \
+    .bind = {{"grad", GPU_READ, .dtype = DTYPE_F32}, {"table", GPU_READ, .dtype = DTYPE_U32},              \
+             {"out", GPU_WRITE, .dtype = DTYPE_F32}},                                             \
     .extent = grad_norm_extent, .grid = grad_norm_grid, .flops = grad_norm_flops,        \
     .reference = grad_norm_reference, CASES(grad_norm_cases), .tolerance = 2e-6
 
@@ -241,16 +241,16 @@ const KernelRow rows_optimizer[] = {
     },
     {
         .name = "grad_clip", .family = "grad_clip", .push_bytes = sizeof(GradClipPush),
-        .bind = {{"partial", GPU_READ, DTYPE_F32}, {"control", GPU_WRITE, DTYPE_F32}},
+        .bind = {{"partial", GPU_READ, .dtype = DTYPE_F32}, {"control", GPU_WRITE, .dtype = DTYPE_F32}},
         OPTIMIZER, .extent = grad_clip_extent, .grid = grad_clip_grid,
         .flops = grad_clip_flops, .reference = grad_clip_reference, CASES(grad_clip_cases),
         .tolerance = 2e-6,
     },
     {
         .name = "adamw", .family = "adamw", .push_bytes = sizeof(AdamwPush),
-        .bind = {{"param", GPU_ADD, DTYPE_F32}, {"grad", GPU_READ, DTYPE_F32},
-                 {"m", GPU_ADD, DTYPE_F32}, {"v", GPU_ADD, DTYPE_F32},
-                 {"control", GPU_READ, DTYPE_F32}},
+        .bind = {{"param", GPU_ADD, .dtype = DTYPE_F32}, {"grad", GPU_READ, .dtype = DTYPE_F32},
+                 {"m", GPU_ADD, .dtype = DTYPE_F32}, {"v", GPU_ADD, .dtype = DTYPE_F32},
+                 {"control", GPU_READ, .dtype = DTYPE_F32}},
         OPTIMIZER, .extent = adamw_extent, .grid = adamw_grid, .flops = adamw_flops,
         .reference = adamw_reference, CASES(adamw_cases), .tolerance = 2e-6,
     },

@@ -55,7 +55,7 @@ static const KernelTuning roof_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}
 const KernelRow rows_roof[] = {
     {
         .name = "roof_fma", .family = "roof_fma", .push_bytes = sizeof(RoofFmaPush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         .spec_count = 1, .tuning = {{64}}, .tunings = roof_tunings,
         .tuning_count = COUNT_OF(roof_tunings), .extent = roof_extent, .grid = roof_grid,
         .flops = roof_flops, .reference = roof_reference, .cases = roof_cases,

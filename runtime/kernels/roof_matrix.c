@@ -94,7 +94,7 @@ const KernelRow rows_roof_matrix[] = {
         .name = "roof_matrix", .family = "roof_matrix",
         .needs = GPU_CAP_COOPMAT | GPU_CAP_F16 | GPU_CAP_SUBGROUP,
         .subgroup_spec = 1 + MATRIX_LANES, .push_bytes = sizeof(RoofMatrixPush),
-        .bind = {{"x", GPU_READ, DTYPE_F16}, {"y", GPU_WRITE, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F16}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         .spec_count = MATRIX_UNIT_K + 1, .tuning = {{128, 32, 16, 16, 16}},
         .tunings = roof_matrix_tunings, .tuning_count = COUNT_OF(roof_matrix_tunings),
         .specialise = roof_matrix_specialise, .adapt = roof_matrix_adapt,

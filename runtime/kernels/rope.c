@@ -113,13 +113,13 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
     .tolerance = 5e-7
 #define FWD                                                                           \
     .family = "rope_fwd",                                                             \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},          \
-             {"table", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},            \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"positions", GPU_READ, .dtype = DTYPE_U32},          \
+             {"table", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},            \
     ROPE, .reference = rope_fwd_reference
 #define BWD                                                                           \
     .family = "rope_bwd",                                                             \
-    .bind = {{"dy", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},         \
-             {"table", GPU_READ, DTYPE_F32}, {"dx", GPU_ADD, DTYPE_F32}},             \
+    .bind = {{"dy", GPU_READ, .dtype = DTYPE_F32}, {"positions", GPU_READ, .dtype = DTYPE_U32},         \
+             {"table", GPU_READ, .dtype = DTYPE_F32}, {"dx", GPU_ADD, .dtype = DTYPE_F32}},             \
     ROPE, .reference = rope_bwd_reference
 /* any head; heads in eights; the same on CPU drivers */
 #define ANY .rank = 20, .grid = rope_grid
@@ -218,11 +218,11 @@ const KernelRow rows_rope[] = {
     {.name = "rope_append",
      .family = "rope_append",
      .push_bytes = sizeof(RopeAppendPush),
-     .bind = {{"q", GPU_READ, DTYPE_F32}, {"k", GPU_READ, DTYPE_F32},
-              {"v", GPU_READ, DTYPE_F32}, {"positions", GPU_READ, DTYPE_U32},
-              {"table", GPU_READ, DTYPE_F32}, {"slot", GPU_READ, DTYPE_U32},
-              {"y", GPU_WRITE, DTYPE_F32}, {"cache_k", GPU_ADD, DTYPE_F32},
-              {"cache_v", GPU_ADD, DTYPE_F32}},
+     .bind = {{"q", GPU_READ, .dtype = DTYPE_F32}, {"k", GPU_READ, .dtype = DTYPE_F32},
+              {"v", GPU_READ, .dtype = DTYPE_F32}, {"positions", GPU_READ, .dtype = DTYPE_U32},
+              {"table", GPU_READ, .dtype = DTYPE_F32}, {"slot", GPU_READ, .dtype = DTYPE_U32},
+              {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"cache_k", GPU_ADD, .dtype = DTYPE_F32},
+              {"cache_v", GPU_ADD, .dtype = DTYPE_F32}},
      .spec_count = 1,
      .tuning = {{64}},
      .tunings = tunings,

@@ -141,22 +141,22 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
 const KernelRow rows_rows[] = {
     {
         .name = "gather_rows", .family = "gather_rows", .push_bytes = sizeof(GatherPush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"index", GPU_READ, DTYPE_U32},
-                 {"y", GPU_WRITE, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"index", GPU_READ, .dtype = DTYPE_U32},
+                 {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         MOVE, .extent = gather_extent, .grid = gather_grid, .reference = gather_reference,
         CASES(gather_cases), .tolerance = 0,
     },
     {
         .name = "scatter_rows", .family = "scatter_rows", .push_bytes = sizeof(GatherPush),
-        .bind = {{"x", GPU_ADD, DTYPE_F32}, {"index", GPU_READ, DTYPE_U32},
-                 {"y", GPU_READ, DTYPE_F32}},
+        .bind = {{"x", GPU_ADD, .dtype = DTYPE_F32}, {"index", GPU_READ, .dtype = DTYPE_U32},
+                 {"y", GPU_READ, .dtype = DTYPE_F32}},
         MOVE, .extent = gather_extent, .grid = gather_grid, .reference = scatter_reference,
         CASES(scatter_cases), .tolerance = 5e-7,
     },
     {
         .name = "kv_append", .family = "kv_append", .push_bytes = sizeof(KvAppendPush),
-        .bind = {{"x", GPU_READ, DTYPE_F32}, {"slot", GPU_READ, DTYPE_U32},
-                 {"cache", GPU_ADD, DTYPE_F32}},
+        .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"slot", GPU_READ, .dtype = DTYPE_U32},
+                 {"cache", GPU_ADD, .dtype = DTYPE_F32}},
         MOVE, .extent = kv_append_extent, .grid = kv_append_grid,
         .reference = kv_append_reference, CASES(kv_append_cases), .tolerance = 0,
     },

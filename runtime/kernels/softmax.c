@@ -96,13 +96,13 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
     .push_bytes = sizeof(SoftmaxPush), .extent = softmax_extent, .grid = softmax_grid
 #define FWD                                                                              \
     .family = "softmax_fwd", SOFTMAX, .flops = softmax_fwd_flops,                        \
-    .bind = {{"x", GPU_READ, DTYPE_F32}, {"y", GPU_WRITE, DTYPE_F32}},                   \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},                   \
     .reference = softmax_fwd_reference, .cases = fwd_cases,                              \
     .case_count = COUNT_OF(fwd_cases), .tolerance = 2e-6
 #define BWD                                                                              \
     .family = "softmax_bwd", SOFTMAX, .flops = softmax_bwd_flops,                        \
-    .bind = {{"y", GPU_READ, DTYPE_F32}, {"dy", GPU_READ, DTYPE_F32},                    \
-             {"dx", GPU_ADD, DTYPE_F32}},                                                \
+    .bind = {{"y", GPU_READ, .dtype = DTYPE_F32}, {"dy", GPU_READ, .dtype = DTYPE_F32},                    \
+             {"dx", GPU_ADD, .dtype = DTYPE_F32}},                                                \
     .reference = softmax_bwd_reference, .cases = bwd_cases,                              \
     .case_count = COUNT_OF(bwd_cases), .tolerance = 2e-6
 #define TREE .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,          \
