@@ -53,7 +53,10 @@ check 'bash is left to complete files' test "$(complete timbre train mo)" = '0 '
 
 ./timbre train model.gguf letters.jsonl -o piped $options 2>&1 > result.log | head -n 1 > /dev/null
 check 'a run outlives the reader of its progress' test -s piped/adapter/adapter.gguf -a -s result.log
-./timbre train model.gguf letters.jsonl -o hung --steps 100000 --step-examples 2 --row-tokens 64 --rank 2 \
+# under nohup the hang-up is ignored, as it should be: env gives the program a fresh start
+heeding=
+env --default-signal=HUP true 2> /dev/null && heeding='env --default-signal=HUP'
+$heeding ./timbre train model.gguf letters.jsonl -o hung --steps 100000 --step-examples 2 --row-tokens 64 --rank 2 \
     > /dev/null 2> hung.log &
 pid=$!
 for i in $(seq 200); do
