@@ -1,9 +1,7 @@
-#include "kernels/attention_reference.h"
+#include "kernels/attention.h"
 
 #include <math.h>
 #include <stdint.h>
-
-#include "attention.push.h"
 
 static double dot(const double *a, const double *b, uint64_t count)
 {

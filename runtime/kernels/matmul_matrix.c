@@ -152,17 +152,6 @@ static void coopmat_resize(const void *push, KernelTuning *tuning)
 
 /* ---- fitting the device ---------------------------------------------------- */
 
-uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n)
-{
-    /* units of eight rows take as many lanes as they have columns (Intel), others a subgroup
-     * of 32, which AMD's devices offer beside 64 */
-    uint32_t lanes = unit_m == 8 ? unit_n : 32;
-    if (!(caps->bits & GPU_CAP_SUBGROUP_SIZE))
-        return caps->subgroup_size;
-    lanes = lanes < caps->subgroup_min ? caps->subgroup_min : lanes;
-    return lanes > caps->subgroup_max ? caps->subgroup_max : lanes;
-}
-
 static uint64_t shared_bytes(const uint32_t *spec)
 {
     /* the larger of both layouts: runs along k, one uvec4 of padding each */
@@ -173,29 +162,18 @@ static uint64_t shared_bytes(const uint32_t *spec)
     return spec[MATRIX_BUFFERS] * tile + stage;
 }
 
-static bool holds(const uint32_t *spec, uint32_t m, uint32_t n, uint32_t k)
-{
-    return m && n && k && m % 8 == 0 && n % 8 == 0 && k % 8 == 0 && spec[MATRIX_SUB_M] % m == 0 &&
-           spec[MATRIX_SUB_N] % n == 0 && spec[MATRIX_TILE_K] % k == 0;
-}
-
 /* The largest of the device's units that the tile is made of, if a lane's sums and the shared
  * memory (with bytes beside the tiles) are not too much for it. */
 static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums, uint64_t more_bytes)
 {
-    uint32_t *spec = tuning->spec, best = 0;
-    for (uint32_t i = 0; i < caps->coopmat_count; i++) {
-        uint32_t m = caps->coopmat[i].m, n = caps->coopmat[i].n, k = caps->coopmat[i].k;
-        if (!holds(spec, m, n, k) || m * n * k <= best)
-            continue;
-        best = m * n * k;
-        spec[MATRIX_UNIT_M] = m;
-        spec[MATRIX_UNIT_N] = n;
-        spec[MATRIX_UNIT_K] = k;
-    }
-    uint32_t lanes = matrix_lanes(caps, spec[MATRIX_UNIT_M], spec[MATRIX_UNIT_N]);
-    if (!best || !lanes)
+    uint32_t *spec = tuning->spec;
+    MatrixUnit unit;
+    if (!matrix_unit(caps, spec[MATRIX_SUB_M], spec[MATRIX_SUB_N], spec[MATRIX_TILE_K], &unit))
         return false;
+    const uint32_t lanes = unit.lanes;
+    spec[MATRIX_UNIT_M] = unit.m;
+    spec[MATRIX_UNIT_N] = unit.n;
+    spec[MATRIX_UNIT_K] = unit.k;
     spec[MATRIX_LANES] = lanes;
     spec[MATRIX_THREADS] = lanes * (spec[MATRIX_TILE_M] / spec[MATRIX_SUB_M]) *
                            (spec[MATRIX_TILE_N] / spec[MATRIX_SUB_N]);

@@ -1,7 +1,7 @@
 #ifndef KERNELS_MATRIX_H
 #define KERNELS_MATRIX_H
-/* What kernels for matrix units share: their specialisation constants, and how many lanes a unit
- * takes. */
+/* What kernels for matrix units share: the constants of products, which unit to take, and how many
+ * lanes it takes. */
 
 #include "kernels/kernel.h"
 
@@ -11,6 +11,14 @@ enum {
     MATRIX_TILE_M, MATRIX_TILE_N, MATRIX_TILE_K, MATRIX_SUB_M, MATRIX_SUB_N,
     MATRIX_BUFFERS, MATRIX_ALIGNED, MATRIX_SPECS
 };
+
+typedef struct MatrixUnit {
+    uint32_t m, n, k;     /* C[m,n] += A[m,k] B[k,n] */
+    uint32_t lanes;       /* of the subgroups to compile with */
+} MatrixUnit;
+
+/* The largest of the device's units whose sides divide m, n and k; false: there is none. */
+bool matrix_unit(const GpuCaps *caps, uint32_t m, uint32_t n, uint32_t k, MatrixUnit *out);
 
 /* The subgroup size to compile kernels with that use this unit. */
 uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n);
