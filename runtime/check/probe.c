@@ -310,6 +310,14 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape 
     return first && (row->probe ? first->rank > row->rank : first == row);
 }
 
+const char *probe_needless(const GpuCaps *caps, const KernelRow *row)
+{
+    if (row->needs & GPU_CAP_COOPMAT && (caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU))
+        return "a CPU driver plays matrix units in plain code, several times slower than the rows "
+               "for processors";
+    return NULL;
+}
+
 /* ---- what is remembered ---------------------------------------------------- */
 
 /* One file for each device, driver, set of capabilities and size of model: a row that won the race
@@ -409,6 +417,9 @@ static bool try_rows(const ProbeHelper *helper, const GpuCaps *caps, KernelPolic
             continue;
         if (helper->again)
             policy_forget(policy, row->name);
+        const char *needless = helper->again ? NULL : probe_needless(caps, row);
+        if (needless && !policy_verdict(policy, row->name))
+            policy_set_verdict(policy, row->name, FINDING_NOT_TRIED, needless);
         if (!helper->program || os_interrupted() || policy_verdict(policy, row->name))
             continue;
         tried[count++] = row;

@@ -55,8 +55,13 @@ void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *p
 
 /* Whether there is something to find out about the row here: it is built, could run, and is marked.
  * CPU drivers have rows of their own whose tunings are as good as equal (kernels/tunings.c), so
- * there all but matrix units waits until it is asked for (`again`). */
+ * there all but matrix units waits until it is asked for (`again`), and these have a verdict
+ * without being tried (probe_needless). */
 bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape *shape, bool again);
+/* Why a row to which probe_applies is not worth a process here unless it is asked for (`again`), one
+ * sentence; NULL: it is. llvmpipe of Mesa 26.1.6 has matrix units in software: 3 to 13 times slower
+ * than the rows for processors, and compiling them takes its shader compiler up to 20 s a row. */
+const char *probe_needless(const GpuCaps *caps, const KernelRow *row);
 /* What an earlier process found out: empty, but for made_by, when there is no such file (or path
  * is NULL), or it was made with other kernels or another driver, or is damaged. */
 void probe_recall(const char *path, const char *made_by, KernelPolicy *policy);

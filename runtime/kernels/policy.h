@@ -15,6 +15,7 @@ typedef enum KernelFinding {
     FINDING_CRASHED,
     FINDING_TIMED_OUT,
     FINDING_FAILED,      /* an error that it reported itself */
+    FINDING_NOT_TRIED,   /* there is nothing to gain here */
     FINDING_COUNT
 } KernelFinding;
 

@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "check/cases.h"
+#include "check/probe.h"
 #include "timbre/doctor.h"
 
 /* The cheapest ones; kernel-check has time for all. */
-enum { CASES_PER_KERNEL = 2 };
+enum { CASES_PER_KERNEL = 2, CANDIDATES = 16 };
 #define USUAL_SECONDS 45.0
 
 struct tmb_doctor {
@@ -63,10 +64,14 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
 static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
 {
     Dtype dtypes[GPU_MAX_BIND];
-    const KernelRow *best = NULL;
+    const KernelRow *rows[CANDIDATES];
+    size_t first = 0;
     for (uint32_t i = 0; i < kernel_bind_count(row); i++)
         dtypes[i] = row->bind[i].dtype;
-    return kernel_candidates(row->family, dtypes, caps, &best, 1) && best == row;
+    const size_t count = kernel_candidates(row->family, dtypes, caps, rows, CANDIDATES);
+    while (first < count && !kernel_trusted(caps, rows[first]))
+        first++;
+    return first < count && rows[first] == row;
 }
 
 static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
@@ -75,7 +80,7 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
     doctor->rows = MEM_NEW_ARRAY(tmb_doctor_row, doctor->count);
     for (size_t i = 0; i < doctor->count; i++) {
         const KernelRow *row = kernel_at(i);
-        const char *why = "";
+        const char *why = "", *needless = probe_needless(caps, row);
         size_t bytes;
         tmb_doctor_row *out = &doctor->rows[i];
         *out = (tmb_doctor_row){.kernel = row->name, .family = row->family,
@@ -86,6 +91,9 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
         } else if (!next_case(row, caps, -1)) {
             out->verdict = TMB_KERNEL_NOT_NEEDED;
             out->problem = "made for hardware that this device does not have";
+        } else if (needless) {
+            out->verdict = TMB_KERNEL_NOT_NEEDED;
+            out->problem = needless;
         }
     }
 }

@@ -6,6 +6,7 @@
 #include "attention.push.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "check/probe.h"
 #include "gpu/caps.h"
 #include "kernels/policy.h"
 #include "kernels/tunings.h"
@@ -44,6 +45,8 @@ static const Expected expected[] = {
     {"lavapipe-22", GPU_CPU, LAVAPIPE, 8, 8, 32, 0, 128, 2048, true, "matmul_nt_cpu_rows",
      "attention_fwd_lanes", CPU_TILES},
     {"lavapipe-25", GPU_CPU, LAVAPIPE | GPU_CAP_MEMORY_BUDGET, 8, 8, 32, 0, 128,
+     24105, true, "matmul_nt_cpu_rows", "attention_fwd_lanes", CPU_TILES},
+    {"lavapipe-26", GPU_CPU, LAVAPIPE | GPU_CAP_MEMORY_BUDGET | GPU_CAP_COOPMAT, 8, 8, 32, 0, 128,
      24105, true, "matmul_nt_cpu_rows", "attention_fwd_lanes", CPU_TILES},
     {"swiftshader", GPU_CPU, CPU_FLOOR, 4, 4, 32, 0, 1024, 2048, true, "matmul_nt_tile",
      "attention_fwd_tile", "64,64,64,16,8,8,2,1", "4,64,2", "2,64,4"},
@@ -121,6 +124,9 @@ static void check_kernels(Test *test, const Expected *want, const GpuCaps *caps)
         CHECK(test, is_candidate("matmul_nt_coopmat", caps) == ((want->bits & GPU_CAP_COOPMAT) != 0));
     else
         test_skip(test, why);
+    /* what a processor plays is not worth trying */
+    CHECK(test, (probe_needless(caps, kernel_by_name("matmul_nt_coopmat")) != NULL) == (want->kind == GPU_CPU));
+    CHECK(test, !probe_needless(caps, kernel_by_name("matmul_nt_tile")));
 }
 
 /* Drivers that no snapshot is from, on the hardware of one that is; then what was measured on the

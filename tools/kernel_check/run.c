@@ -7,6 +7,7 @@
 
 #include "baseline.h"
 #include "check/cases.h"
+#include "check/probe.h"
 #include "check/reflect.h"
 #include "base/os.h"
 #include "report.h"
@@ -80,12 +81,25 @@ static tmb_status open_devices(const Options *options, Devices *devices)
     return status;
 }
 
+/* Rows that are checked here and never used are said to be. */
+static void print_needless(const GpuCaps *caps)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < kernel_count() && !why; i++)
+        if (probe_applies(caps, kernel_at(i), &probe_usual_shape, false))
+            why = probe_needless(caps, kernel_at(i));
+    if (why)
+        printf("matrix units: checked here, but not used: %s\n", why);
+}
+
 /* Prints what runs here; for measuring, finds out what it can do at most. */
 static tmb_status introduce(const Options *options, Rig *rig)
 {
     const GpuCaps *caps = gpu_caps(rig->gpu);
     printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
            (unsigned long long)options->seed);
+    if (!options->retune)
+        print_needless(caps);
     if (!options->bench)
         return TMB_OK;
     retune_recall(options, rig->gpu);
