@@ -42,10 +42,11 @@ const char *tmb_device_why(const tmb_device *device);
 const char *tmb_device_note(tmb_device *device, unsigned index);
 
 /* What a helper does, with the words it was started with: opens the device and tries kernels
- * (names separated by commas) at the sizes of a model. What whoever started it waits for is one
- * line for each of them, given to `line` as soon as it is known. */
+ * (names separated by commas) at the sizes of a model, for about so many seconds. What whoever
+ * started it waits for is one line for each of them, given to `line` as soon as it is known. */
 TMB_MUST_USE tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels,
-                                         const char *sizes, void (*line)(const char *text));
+                                         const char *sizes, const char *seconds,
+                                         void (*line)(const char *text));
 
 typedef struct tmb_device_info {
     char name[256];

@@ -97,12 +97,16 @@ void os_interrupt(void);
 void os_arguments(int *argc, char ***argv);
 /* Path of the running executable, malloc'd, NULL when unknown. */
 char *os_executable(void);
-enum { OS_TIMED_OUT = 124 };     /* as timeout(1) */
+enum { OS_TIMED_OUT = 124, OS_SILENT = 125 };     /* the first as timeout(1) */
 /* Runs a child to its end without a shell; stdout discarded unless output is given.
  * exit_code is the child's, or 128 + signal. TMB_FAILED when it cannot start;
  * after `seconds` (> 0) it is killed and exit_code is OS_TIMED_OUT. */
 TMB_MUST_USE tmb_status os_run(const char *const argv[], double seconds, char **output,
                                int *exit_code);
+/* The same, and a child that prints nothing for `silence` seconds (> 0) is killed as well, with
+ * exit_code OS_SILENT. */
+TMB_MUST_USE tmb_status os_run_watched(const char *const argv[], double seconds, double silence,
+                                       char **output, int *exit_code);
 
 /* ---- fault injection (tests) -------------------------------------------- */
 

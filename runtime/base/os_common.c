@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/os_watch.h"
 
 static tmb_status read_stream(FILE *file, const char *path, char **data, size_t *bytes)
 {
@@ -135,4 +136,29 @@ void os_crash_point(void)
     }
     if (remaining > 0 && --remaining == 0)
         _Exit(137);
+}
+
+/* ---- child processes ---------------------------------------------------- */
+
+OsWatch os_watch_begin(double seconds, double silence)
+{
+    const double now = os_seconds();
+    return (OsWatch){.end = seconds > 0 ? now + seconds : 0, .silence = silence, .last = now};
+}
+
+int os_watch_over(OsWatch *watch, size_t bytes)
+{
+    const double now = os_seconds();
+    if (bytes != watch->bytes) {
+        watch->bytes = bytes;
+        watch->last = now;
+    }
+    if (watch->end > 0 && now > watch->end)
+        return OS_TIMED_OUT;
+    return watch->silence > 0 && now - watch->last > watch->silence ? OS_SILENT : 0;
+}
+
+tmb_status os_run(const char *const argv[], double seconds, char **output, int *exit_code)
+{
+    return os_run_watched(argv, seconds, 0, output, exit_code);
 }

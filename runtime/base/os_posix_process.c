@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/os_watch.h"
 
 extern char **environ;
 
@@ -215,10 +216,10 @@ static bool drain(int pipe, int milliseconds, Text *output)
 
 /* Follows the child to its end. Its own children may keep the pipe open, so the end is
  * told by waitpid, not by the pipe. */
-static int follow(pid_t child, int pipe, double seconds, Text *output)
+static int follow(pid_t child, int pipe, double seconds, double silence, Text *output)
 {
-    double deadline = os_seconds() + seconds;
-    int wait_status = 0;
+    OsWatch watch = os_watch_begin(seconds, silence);
+    int wait_status = 0, reason = 0;
     bool open = true;
     for (;;) {
         if (open)
@@ -227,17 +228,17 @@ static int follow(pid_t child, int pipe, double seconds, Text *output)
             poll(NULL, 0, 5);
         if (waitpid(child, &wait_status, WNOHANG) == child)
             break;
-        if (seconds > 0 && os_seconds() > deadline) {
+        if ((reason = os_watch_over(&watch, output->bytes)) != 0) {
             kill(child, SIGKILL);
             waitpid(child, &wait_status, 0);
-            return OS_TIMED_OUT;
+            break;
         }
     }
     for (size_t before = (size_t)-1; open && output->bytes != before;) {
         before = output->bytes;
         open = drain(pipe, 0, output);
     }
-    return child_exit_code(wait_status);
+    return reason ? reason : child_exit_code(wait_status);
 }
 
 static int spawn(const char *const argv[], int output, pid_t *child)
@@ -252,7 +253,8 @@ static int spawn(const char *const argv[], int output, pid_t *child)
     return reason;
 }
 
-tmb_status os_run(const char *const argv[], double seconds, char **output, int *exit_code)
+tmb_status os_run_watched(const char *const argv[], double seconds, double silence, char **output,
+                          int *exit_code)
 {
     int ends[2];
     *exit_code = -1;
@@ -271,7 +273,7 @@ tmb_status os_run(const char *const argv[], double seconds, char **output, int *
     }
     Text text = {0};
     text_append(&text, "", 0);
-    *exit_code = follow(child, ends[0], seconds, &text);
+    *exit_code = follow(child, ends[0], seconds, silence, &text);
     close(ends[0]);
     if (output)
         *output = text.data;

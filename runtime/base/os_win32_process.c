@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/os_watch.h"
 #include "base/os_win32.h"
 
 double os_seconds(void)
@@ -217,25 +218,29 @@ static void drain(HANDLE pipe, Text *output)
         text_append(output, block, got);
 }
 
-static int follow(HANDLE process, HANDLE pipe, double seconds, Text *output)
+static int follow(HANDLE process, HANDLE pipe, double seconds, double silence, Text *output)
 {
-    double deadline = os_seconds() + seconds;
-    while (WaitForSingleObject(process, 10) == WAIT_TIMEOUT) {
+    OsWatch watch = os_watch_begin(seconds, silence);
+    int reason = 0;
+    while (!reason && WaitForSingleObject(process, 10) == WAIT_TIMEOUT) {
         drain(pipe, output);
-        if (seconds > 0 && os_seconds() > deadline) {
-            TerminateProcess(process, OS_TIMED_OUT);
-            WaitForSingleObject(process, INFINITE);
-            return OS_TIMED_OUT;
-        }
+        reason = os_watch_over(&watch, output->bytes);
+    }
+    if (reason) {
+        TerminateProcess(process, (UINT)reason);
+        WaitForSingleObject(process, INFINITE);
     }
     drain(pipe, output);
+    if (reason)
+        return reason;
     DWORD code = 1;
     GetExitCodeProcess(process, &code);
     /* exceptions (access violation and the like) look like the signal they would be elsewhere */
     return code >= 0x80000000u ? 128 + 11 : (int)code;
 }
 
-tmb_status os_run(const char *const argv[], double seconds, char **output, int *exit_code)
+tmb_status os_run_watched(const char *const argv[], double seconds, double silence, char **output,
+                          int *exit_code)
 {
     SECURITY_ATTRIBUTES inherit = {.nLength = sizeof inherit, .bInheritHandle = TRUE};
     HANDLE from, to;
@@ -254,7 +259,7 @@ tmb_status os_run(const char *const argv[], double seconds, char **output, int *
     }
     Text text = {0};
     text_append(&text, "", 0);
-    *exit_code = follow(child.hProcess, from, seconds, &text);
+    *exit_code = follow(child.hProcess, from, seconds, silence, &text);
     CloseHandle(from);
     CloseHandle(child.hProcess);
     CloseHandle(child.hThread);

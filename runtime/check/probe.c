@@ -11,16 +11,10 @@
 #include "check/tune.h"
 #include "kernels/tunings.h"
 
-/* Cases beyond that are left out: their reference alone would take seconds. Rows that are trusted
- * anyway, and here for their tunings, have the small ones. */
-#define PROBE_FLOPS 6e7
-#define TUNED_FLOPS 4e6
 /* Faster by less than that is not worth another rounding. */
 #define PROBE_GAIN 0.95
-#define TUNE_GAIN 0.97
-/* For racing the tunings of one row; all rows stay below ten seconds. */
-#define PROBE_TUNE_SECONDS 1.0
-#define PROBE_ALL_SECONDS 6.0
+/* Less time than that is not worth another process. */
+#define PROBE_LEAST_SECONDS 0.5
 
 const KernelShape probe_usual_shape = {.rows = 512, .hidden = 2048, .ffn = 5632, .heads = 32,
                                        .kv_heads = 4, .head_dim = 64, .vocab = 32000};
@@ -39,133 +33,6 @@ bool probe_shape_read(const char *text, KernelShape *out)
                   &out->kv_heads, &out->head_dim, &out->vocab, &rest) == 7 &&
            out->rows && out->hidden && out->ffn && out->kv_heads && out->head_dim && out->vocab &&
            out->heads && out->heads % out->kv_heads == 0;
-}
-
-/* The case that stands for training, at the sizes of the model; for rows that do not name one,
- * that with the most arithmetic. `push` keeps its words. */
-static KernelCase timed_case(const KernelRow *row, const KernelShape *shape,
-                             uint32_t push[GPU_MAX_PUSH / 4])
-{
-    const KernelCase *one = &row->cases[0];
-    for (uint32_t c = 0; c < row->case_count; c++)
-        if (row->timed ? !strcmp(row->cases[c].name, row->timed)
-                       : !row->shape && row->flops && row->flops(row->cases[c].push) > row->flops(one->push))
-            one = &row->cases[c];
-    memcpy(push, one->push, row->push_bytes);
-    if (row->shape)
-        row->shape(shape, push);
-    return (KernelCase){.name = "timed", .push = push, .input = one->input};
-}
-
-/* ---- the child ------------------------------------------------------------- */
-
-static tmb_status check_all(Gpu *gpu, const KernelRow *row, const KernelTuning *asked, double most,
-                            Text *problems)
-{
-    Rig rig = {.gpu = gpu};
-    tmb_status status = TMB_OK;
-    for (uint32_t c = 0; c < row->case_count && status == TMB_OK && !problems->bytes; c++) {
-        const KernelCase *one = &row->cases[c];
-        if (!check_obstacle(row, one, gpu_caps(gpu)) && (!row->flops || row->flops(one->push) <= most))
-            status = check_row(&rig, row, asked, one, problems);
-    }
-    rig_finish(&rig);
-    return status;
-}
-
-/* What would be used without this row: products with operands in f16 stand in for the same ones
- * in f32. */
-static const KernelRow *rival_of(const GpuCaps *caps, const KernelRow *row, const void *push)
-{
-    char family[POLICY_NAME];
-    snprintf(family, sizeof family, "%s", row->family);
-    char *half = strstr(family, "_half");
-    if (half)
-        *half = '\0';
-    return kernel_choose(family, NULL, caps, push);
-}
-
-static tmb_status race(Gpu *gpu, const KernelRow *row, const KernelShape *shape, int *index,
-                       char line[PROBE_LINE])
-{
-    uint32_t push[GPU_MAX_PUSH / 4];
-    TuneResult own, others;
-    const KernelCase one = timed_case(row, shape, push);
-    const KernelRow *rival = rival_of(gpu_caps(gpu), row, one.push);
-    if (!rival || (row->suits && !row->suits(one.push)))
-        return fail(TMB_FAILED, "there is nothing to compare %s with at these sizes", row->name);
-    TRY(tune_row(gpu, row, &one, PROBE_TUNE_SECONDS, &own));
-    if (rival != row)
-        TRY(tune_row(gpu, rival, &one, 0, &others));
-    const double first = own.time[0].seconds, other = rival == row ? first : others.best.seconds;
-    if (own.best.seconds > TUNE_GAIN * first)
-        own.best = own.time[0];
-    *index = own.best.index;
-    int used = snprintf(line, PROBE_LINE, "%s right %.9g %.9g %d %s", row->name, own.best.seconds, other,
-                        *index, rival->name);
-    for (uint32_t i = 0; i < own.count && used < PROBE_LINE - 24; i++)
-        used += snprintf(line + used, (size_t)(PROBE_LINE - used), " %d:%.6g", own.time[i].index,
-                         own.time[i].seconds);
-    return TMB_OK;
-}
-
-void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char line[PROBE_LINE])
-{
-    Text problems = {0};
-    int index = TUNE_DEFAULT;
-    const double most = row->probe ? PROBE_FLOPS : TUNED_FLOPS;
-    tmb_status status = race(gpu, row, shape, &index, line);
-    if (status == TMB_OK && row->probe)
-        status = check_all(gpu, row, NULL, most, &problems);
-    if (status == TMB_OK && !problems.bytes && index != TUNE_DEFAULT)
-        status = check_all(gpu, row, &row->tunings[index], most, &problems);
-    if (status == TMB_OK && problems.bytes) {
-        const char *first = problems.data + strspn(problems.data, " ");
-        snprintf(line, PROBE_LINE, "%s wrong %.*s", row->name, (int)strcspn(first, "\n"), first);
-    }
-    if (status != TMB_OK)
-        snprintf(line, PROBE_LINE, "%s failed %s", row->name, tmb_last_error());
-    text_finish(&problems);
-}
-
-/* The first name of a list separated by commas, and the rest of the list. */
-static const char *next_name(const char *names, char name[POLICY_NAME])
-{
-    size_t length = strcspn(names, ",");
-    snprintf(name, POLICY_NAME, "%.*s", (int)length, names);
-    return names + length + strspn(names + length, ",");
-}
-
-tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
-                      void (*line)(const char *text))
-{
-    const double begin = os_seconds();
-    char name[POLICY_NAME], text[PROBE_LINE];
-    KernelShape sizes = *shape;
-    if (gpu_caps(gpu)->kind == GPU_CPU && sizes.rows > PROBE_CPU_ROWS)
-        sizes.rows = PROBE_CPU_ROWS;
-    while (*names) {
-        names = next_name(names, name);
-        const KernelRow *row = kernel_by_name(name);
-        if (!row)
-            return fail(TMB_USAGE, "there is no kernel %s", name);
-        if (!row->probe && os_seconds() - begin > PROBE_ALL_SECONDS)
-            snprintf(text, sizeof text, "%s later", name);
-        else
-            probe_row(gpu, row, &sizes, text);
-        line(text);
-    }
-    return TMB_OK;
-}
-
-void probe_rows_failed(const char *names, void (*line)(const char *text))
-{
-    char name[POLICY_NAME], text[PROBE_LINE];
-    while (*names) {
-        names = next_name(names, name);
-        snprintf(text, sizeof text, "%s failed %s", name, tmb_last_error());
-        line(text);
-    }
 }
 
 /* ---- the parent ------------------------------------------------------------ */
@@ -224,8 +91,8 @@ void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_cod
         policy_set_verdict(policy, row->name, *line == 'w' ? FINDING_WRONG : FINDING_FAILED, why);
     } else if (*line) {
         raced(helper, row, line, policy);
-    } else if (exit_code == OS_TIMED_OUT) {
-        snprintf(why, sizeof why, "not done after %.0f s", helper->seconds);
+    } else if (exit_code == OS_SILENT) {
+        snprintf(why, sizeof why, "not done after %.0f s", helper->row_seconds);
         policy_set_verdict(policy, row->name, FINDING_TIMED_OUT, why);
     } else if (is_abrupt(exit_code)) {
         snprintf(why, sizeof why, "the process that tried it ended with %d", exit_code);
@@ -251,31 +118,61 @@ static const char *line_of(const char *output, const char *name, char line[PROBE
     return line;
 }
 
-void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy)
+/* What a child told about the rows it was started with; `rest` gets those that had no turn. */
+static void read_lines(const ProbeHelper *helper, const char *rows, const char *output, int exit_code,
+                       KernelPolicy *policy, Text *rest)
 {
-    char shape[96], name[POLICY_NAME], line[PROBE_LINE];
-    shape_text(helper->shape ? helper->shape : &probe_usual_shape, ',', shape, sizeof shape);
-    const char *const argv[] = {helper->program, helper->command, rows,
-                                helper->device ? helper->device : "",
-                                helper->caps ? helper->caps : "", shape, NULL};
-    char *output = NULL;
-    int exit_code = -1;
-    bool ran = os_run(argv, helper->seconds, &output, &exit_code) == TMB_OK, ended = false;
+    char name[POLICY_NAME], line[PROBE_LINE];
+    bool ended = exit_code == OS_TIMED_OUT;
     while (*rows) {
-        rows = next_name(rows, name);
+        rows = probe_next_name(rows, name);
         const KernelRow *row = kernel_by_name(name);
         if (!row)
             continue;
-        if (!ran) {
-            policy_set_verdict(policy, name, FINDING_FAILED, tmb_last_error());
-        } else if (*line_of(output, name, line)) {
+        if (*line_of(output, name, line)) {
             probe_verdict(helper, row, exit_code, line, policy);
-        } else if (!ended && !os_interrupted()) {
+        } else if (ended) {
+            text_print(rest, "%s%s", rest->bytes ? "," : "", name);
+        } else {
             probe_verdict(helper, row, exit_code, line, policy);
-            ended = is_abrupt(exit_code);    /* those after it had no turn */
+            ended = is_abrupt(exit_code);
         }
     }
+}
+
+static void run_child(const ProbeHelper *helper, const char *rows, double seconds, KernelPolicy *policy,
+                      Text *rest)
+{
+    char shape[96], most[32], name[POLICY_NAME];
+    shape_text(helper->shape ? helper->shape : &probe_usual_shape, ',', shape, sizeof shape);
+    snprintf(most, sizeof most, "%.3f", seconds);
+    const char *const argv[] = {helper->program, helper->command, rows,
+                                helper->device ? helper->device : "",
+                                helper->caps ? helper->caps : "", shape, most, NULL};
+    char *output = NULL;
+    int exit_code = -1;
+    bool ran = os_run_watched(argv, seconds, helper->row_seconds, &output, &exit_code) == TMB_OK;
+    if (ran)
+        read_lines(helper, rows, output, os_interrupted() ? OS_TIMED_OUT : exit_code, policy, rest);
+    while (!ran && *rows) {
+        rows = probe_next_name(rows, name);
+        policy_set_verdict(policy, name, FINDING_FAILED, tmb_last_error());
+    }
     free(output);
+}
+
+void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy)
+{
+    const double end = os_seconds() + helper->seconds;
+    Text left = {0};
+    text_print(&left, "%s", rows);
+    while (left.bytes && !os_interrupted() && os_seconds() + PROBE_LEAST_SECONDS < end) {
+        Text rest = {0};
+        run_child(helper, left.data, end - os_seconds(), policy, &rest);
+        text_finish(&left);
+        left = rest;
+    }
+    text_finish(&left);
 }
 
 /* The first choice of the row's family and types here, among those that need no probe. */
@@ -303,7 +200,7 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape 
         return kernel_fit(caps, row, NULL, row->cases[0].push, &tuning);
     if ((caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU) && !again)
         return false;
-    const KernelCase one = timed_case(row, shape, push);
+    const KernelCase one = probe_case(row, shape, push);
     if (check_obstacle(row, &one, caps))
         return false;
     const KernelRow *first = chosen(caps, row, one.push);
@@ -394,49 +291,111 @@ void probe_remember(const char *path, const KernelPolicy *policy)
 
 static void tell(const KernelRow *row, const KernelVerdict *verdict)
 {
-    if (verdict && row->probe)
+    if (!verdict || verdict->finding == FINDING_LATER)
+        return;
+    if (row->probe)
         log_info("kernel %s is %s: %s (%s)", row->name,
                  verdict->finding == FINDING_FASTER ? "used" : "not used",
                  finding_name(verdict->finding), verdict->why);
-    else if (verdict && verdict->finding > FINDING_SLOWER)
+    else if (verdict->finding > FINDING_SLOWER)
         log_warning("kernel %s: its tunings could not be compared: %s (%s)", row->name,
                     finding_name(verdict->finding), verdict->why);
 }
 
-/* Matrix units have a process each, because they have hung drivers; the others share one. */
-static bool try_rows(const ProbeHelper *helper, const GpuCaps *caps, KernelPolicy *policy)
+/* What the row has to do with the time of a training step: its arithmetic at the model's sizes. All
+ * linears of a layer take the work of the feed-forward product about four times; the gradients of
+ * weights are for full training alone; the head comes once, not in each layer. Matrix units, which
+ * gain most, come before what they replace. */
+static double worth(const KernelRow *row, const KernelShape *shape)
 {
-    const KernelShape *shape = helper->shape ? helper->shape : &probe_usual_shape;
-    const KernelRow *tried[POLICY_VERDICTS];
-    Text shared = {0};
+    static const struct { const char *family; double times; } parts[] = {
+        {"matmul_tn", 0.02}, {"matmul_", 4}, {"cross_entropy", 0.05},
+    };
+    uint32_t push[GPU_MAX_PUSH / 4];
+    double flops = row->flops ? row->flops(probe_case(row, shape, push).push) : 0;
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        if (!strncmp(row->family, parts[i].family, strlen(parts[i].family))) {
+            flops *= parts[i].times;
+            break;
+        }
+    return row->needs & GPU_CAP_COOPMAT ? 2 * flops : flops;
+}
+
+static void pass_over_needless(const GpuCaps *caps, const KernelShape *shape, KernelPolicy *policy)
+{
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const KernelRow *row = kernel_at(i);
+        const char *needless = probe_needless(caps, row);
+        if (needless && !policy_verdict(policy, row->name) && probe_applies(caps, row, shape, false))
+            policy_set_verdict(policy, row->name, FINDING_NOT_TRIED, needless);
+    }
+}
+
+/* What there is to try, by worth; what an earlier run had no time for comes first. */
+static size_t list_rows(const ProbeHelper *helper, const KernelShape *shape, const GpuCaps *caps,
+                        const KernelPolicy *policy, const KernelRow *out[POLICY_VERDICTS])
+{
+    double worths[POLICY_VERDICTS];
     size_t count = 0;
     for (size_t i = 0; i < kernel_count() && count < POLICY_VERDICTS; i++) {
         const KernelRow *row = kernel_at(i);
-        if (!probe_applies(caps, row, shape, helper->again) ||
-            (helper->wanted && !helper->wanted(helper->context, row)))
+        const KernelVerdict *verdict = policy_verdict(policy, row->name);
+        const bool later = verdict && verdict->finding == FINDING_LATER;
+        if (!probe_applies(caps, row, shape, helper->again || later) ||
+            (helper->wanted && !helper->wanted(helper->context, row)) ||
+            (verdict && !later && !helper->again))
             continue;
-        if (helper->again)
-            policy_forget(policy, row->name);
-        const char *needless = helper->again ? NULL : probe_needless(caps, row);
-        if (needless && !policy_verdict(policy, row->name))
-            policy_set_verdict(policy, row->name, FINDING_NOT_TRIED, needless);
-        if (!helper->program || os_interrupted() || policy_verdict(policy, row->name))
-            continue;
-        tried[count++] = row;
-        if (row->needs & GPU_CAP_COOPMAT)
-            probe_in_child(helper, row->name, policy);
-        else
-            text_print(&shared, "%s%s", shared.bytes ? "," : "", row->name);
+        const double value = worth(row, shape) * (later ? 1e9 : 1);
+        size_t at = count++;
+        for (; at > 0 && worths[at - 1] < value; at--) {
+            worths[at] = worths[at - 1];
+            out[at] = out[at - 1];
+        }
+        worths[at] = value;
+        out[at] = row;
     }
-    const double begin = os_seconds();
-    if (shared.bytes)
-        probe_in_child(helper, shared.data, policy);
-    if (shared.bytes && !os_interrupted())
-        log_info("tunings of kernels were compared on this device, once, in %.1f s", os_seconds() - begin);
+    return count;
+}
+
+/* Matrix units have a process each, because they have hung drivers; the others share one. */
+static void try_rows(const ProbeHelper *helper, const KernelRow *const *rows, size_t count,
+                     KernelPolicy *policy)
+{
+    const double end = os_seconds() + helper->seconds;
+    ProbeHelper left = *helper;
+    Text shared = {0};
     for (size_t i = 0; i < count; i++)
-        tell(tried[i], policy_verdict(policy, tried[i]->name));
+        policy_forget(policy, rows[i]->name);
+    for (size_t i = 0; i < count; i++) {
+        left.seconds = end - os_seconds();
+        if (rows[i]->needs & GPU_CAP_COOPMAT)
+            probe_in_child(&left, rows[i]->name, policy);
+        else
+            text_print(&shared, "%s%s", shared.bytes ? "," : "", rows[i]->name);
+    }
+    left.seconds = end - os_seconds();
+    if (shared.bytes)
+        probe_in_child(&left, shared.data, policy);
     text_finish(&shared);
-    return count > 0;
+}
+
+static void tell_all(const KernelRow *const *rows, size_t count, double seconds, KernelPolicy *policy)
+{
+    size_t later = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!policy_verdict(policy, rows[i]->name)) {
+            policy_set_verdict(policy, rows[i]->name, FINDING_LATER, "there was no time for it; the next run tries it");
+            later++;
+        }
+        tell(rows[i], policy_verdict(policy, rows[i]->name));
+    }
+    if (os_interrupted())
+        return;
+    if (later)
+        log_info("%zu of %zu kernels tuned for this device in %.1f s; the rest next time", count - later, count,
+                 seconds);
+    else
+        log_info("%zu kernel%s tuned for this device, once, in %.1f s", count, count > 1 ? "s" : "", seconds);
 }
 
 void probe_device(Gpu *gpu, const ProbeHelper *helper)
@@ -447,8 +406,17 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper)
     snprintf(made_by, sizeof made_by, "kernels %016llx, %s", (unsigned long long)kernels_digest(),
              caps->driver);
     probe_recall(path, made_by, policy);
-    if (try_rows(helper, caps, policy))
+    const KernelShape *shape = helper->shape ? helper->shape : &probe_usual_shape;
+    const KernelRow *rows[POLICY_VERDICTS];
+    if (!helper->again)
+        pass_over_needless(caps, shape, policy);
+    const size_t count = helper->program ? list_rows(helper, shape, caps, policy, rows) : 0;
+    const double begin = os_seconds();
+    if (count && !os_interrupted()) {
+        try_rows(helper, rows, count, policy);
+        tell_all(rows, count, os_seconds() - begin, policy);
         probe_remember(path, policy);
+    }
     gpu_set_policy(gpu, policy);
     free(path);
 }

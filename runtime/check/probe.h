@@ -8,35 +8,51 @@
 
 #include "kernels/policy.h"
 
-/* CPU drivers need no more rows than that to tell tunings apart. */
-enum { PROBE_LINE = 900, PROBE_CPU_ROWS = 256 };
+enum { PROBE_LINE = 900 };
+/* For all rows that are tried when a device is opened, and of these for one: what takes long is a
+ * driver's compiler, or does not end. */
+#define PROBE_SECONDS 10.0
+#define PROBE_ROW_SECONDS 8.0
 
 /* Sizes of a model of a billion parameters, for when none is at hand. */
 extern const KernelShape probe_usual_shape;
 /* As "512,2048,…", in the order of the fields; false: not that. */
 bool probe_shape_read(const char *text, KernelShape *out);
 
-/* In the child: which tuning is the fastest at these sizes, is the row right for its cases with
- * that and without, and is it faster than the best row that needs no probe? The answer is one line
- * for probe_verdict, which begins with the row's name. */
-void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, char line[PROBE_LINE]);
+/* The case that stands for training, at the sizes of the model; for rows that do not name one,
+ * that with the most arithmetic. `push` keeps its words. */
+KernelCase probe_case(const KernelRow *row, const KernelShape *shape, uint32_t push[GPU_MAX_PUSH / 4]);
+/* The first name of a list separated by commas; returns the rest of the list. */
+const char *probe_next_name(const char *names, char name[POLICY_NAME]);
+
+/* In the child: which tuning is the fastest at these sizes (or smaller ones, where the device is too
+ * slow for them), is the row right for its cases with that and without, and is it faster than the best
+ * row that needs no probe? The answer is one line for probe_verdict, which begins with the row's
+ * name. Nothing is begun that would end after `end` (of os_seconds) if it took as long as the thing
+ * before it; one tuning is always timed. */
+void probe_row(Gpu *gpu, const KernelRow *row, const KernelShape *shape, double end, char line[PROBE_LINE]);
 
 /* Rows by their names, separated by commas, each line given to `line` as soon as it is known: the
- * next row may end the process. Rows that are there for their tunings alone and begin after six
- * seconds get a line that leaves them to the next run. TMB_USAGE for a name that there is not. */
-TMB_MUST_USE tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape,
+ * next row may end the process. Rows that begin when less is left until `end` than half of what the
+ * quickest of those before them took get a line that leaves them to the next run. TMB_USAGE for a name that
+ * there is not. */
+TMB_MUST_USE tmb_status probe_rows(Gpu *gpu, const char *names, const KernelShape *shape, double end,
                                    void (*line)(const char *text));
+/* When a child that may take `seconds` is to be done by itself; ask first thing. Before it is ended,
+ * so that its last row is not lost. */
+double probe_end(const char *seconds);
 /* The lines of a child that could not begin; the last error says why. */
 void probe_rows_failed(const char *names, void (*line)(const char *text));
 
-/* In the parent: `program command ROWS DEVICE CAPS SHAPE` is run, with names separated by commas,
- * and must print that line for each of them. */
+/* In the parent: `program command ROWS DEVICE CAPS SHAPE SECONDS` is run, with names separated by
+ * commas, and must print that line for each of them. */
 typedef struct ProbeHelper {
     const char *program;         /* a path; NULL: there is none, and nothing is tried */
     const char *command;
     const char *device, *caps;   /* as in GpuParams, NULL becomes "" */
     const KernelShape *shape;    /* of the model in use, NULL: the usual one */
-    double seconds;              /* a child that takes longer is ended */
+    double seconds;              /* for all rows; what is not done then is left to the next run */
+    double row_seconds;          /* for one row: a child that takes longer for it is ended, 0: no limit */
     bool again;                  /* what is remembered of the rows does not count */
     /* These rows only, NULL: all; and told what every tuning took (TUNE_DEFAULT: what would be
      * used without the race), NULL: nobody. */
@@ -48,9 +64,9 @@ typedef struct ProbeHelper {
 /* What a child's end and its line about a row say; an empty line: it printed none. */
 void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_code, const char *line,
                    KernelPolicy *policy);
-/* Tries rows, names separated by commas, in one child process. When that is ended in the middle, the
- * first row without a line is to blame and those after it stay untried; after Ctrl-C, which reaches
- * the child too, none is. */
+/* Tries rows, names separated by commas, in one child process. When that ends in the middle, the
+ * first row without a line is to blame and those after it are tried in another child; when the time
+ * for all rows is over none is, and after Ctrl-C, which reaches the child too, neither. */
 void probe_in_child(const ProbeHelper *helper, const char *rows, KernelPolicy *policy);
 
 /* Whether there is something to find out about the row here: it is built, could run, and is marked.

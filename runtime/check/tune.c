@@ -47,6 +47,7 @@ typedef struct Runner {
     GpuDispatch dispatch;
 } Runner;
 
+/* gpu_time runs everything once to warm up, because the first run is slower everywhere. */
 static tmb_status run_once(const Race *race, const Runner *runner, TuneTime *time)
 {
     double seconds;
@@ -55,19 +56,23 @@ static tmb_status run_once(const Race *race, const Runner *runner, TuneTime *tim
     return TMB_OK;
 }
 
-/* Compiles, runs once to warm up, because the first run is slower everywhere, and once for time. */
 static tmb_status enter(const Race *race, Runner *runner, int index, TuneResult *out)
 {
     GpuPipeline *pipeline;
-    double seconds;
     TuneTime time = {index, INFINITY};
     TRY(kernel_pipeline(race->gpu, race->row, &runner->tuning, &pipeline));
     check_dispatch(race->row, race->one, &runner->tuning, pipeline, &runner->dispatch);
     memcpy(runner->dispatch.bind, race->bind, sizeof race->bind);
-    TRY(gpu_time(race->gpu, &runner->dispatch, 1, 1, &seconds));
     TRY(run_once(race, runner, &time));
     out->time[out->count++] = time;
     return TMB_OK;
+}
+
+static tmb_status enter_default(const Race *race, Runner *runner, TuneResult *out)
+{
+    if (!kernel_fit(gpu_caps(race->gpu), race->row, NULL, race->one->push, &runner->tuning))
+        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", race->row->name);
+    return enter(race, runner, TUNE_DEFAULT, out);
 }
 
 static bool is_done(const Runner *runners, uint32_t count, const KernelTuning *tuning)
@@ -91,35 +96,63 @@ static tmb_status run_in_turns(const Race *race, const Runner *runners, double e
     return TMB_OK;
 }
 
-static tmb_status race_all(const Race *race, double limit, TuneResult *out)
+/* When the last turn may begin, so that it ends before `end`: each runs everything twice. */
+static double last_turn(const TuneResult *out, double end)
 {
-    const KernelRow *row = race->row;
-    const GpuCaps *caps = gpu_caps(race->gpu);
-    Runner runners[TUNE_MOST + 1];
-    if (!kernel_fit(caps, row, NULL, race->one->push, &runners[0].tuning))
-        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
-    TRY(enter(race, &runners[0], TUNE_DEFAULT, out));
-    const double begin = os_seconds();   /* that one must run; a cold cache may have made it slow */
-    for (uint32_t i = 0; i < row->tuning_count && i < TUNE_MOST && os_seconds() - begin < limit; i++) {
-        Runner *runner = &runners[out->count];
-        if (!kernel_fit_known(caps, row, &row->tunings[i], race->one->push, &runner->tuning) ||
-            is_done(runners, out->count, &runner->tuning))
-            continue;
-        if (enter(race, runner, (int)i, out) == TMB_DEVICE_LOST)
-            return TMB_DEVICE_LOST;
-    }
-    /* with no limit one that stands alone is timed too */
-    return run_in_turns(race, runners, begin + (limit > 0 ? limit : 0.1), out);
+    for (uint32_t i = 0; i < out->count; i++)
+        end -= 2 * out->time[i].seconds;
+    return end;
 }
 
-tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit,
+static tmb_status race_all(const Race *race, double limit, double end, TuneResult *out)
+{
+    const KernelRow *row = race->row;
+    Runner runners[TUNE_MOST + 1];
+    double now = os_seconds();
+    TRY(enter_default(race, &runners[0], out));
+    const double begin = os_seconds();   /* that one must run; a cold cache may have made it slow */
+    double took = begin - now;
+    now = begin;
+    for (uint32_t i = 0; i < row->tuning_count && i < TUNE_MOST && !out->unfinished; i++) {
+        Runner *runner = &runners[out->count];
+        if (!kernel_fit_known(gpu_caps(race->gpu), row, &row->tunings[i], race->one->push, &runner->tuning) ||
+            is_done(runners, out->count, &runner->tuning))
+            continue;
+        if (now - begin > limit || now + took > end) {
+            out->unfinished = true;
+            continue;
+        }
+        if (enter(race, runner, (int)i, out) == TMB_DEVICE_LOST)
+            return TMB_DEVICE_LOST;
+        took = os_seconds() - now;
+        now += took;
+    }
+    /* with no limit one that stands alone is timed too */
+    const double soft = begin + (limit > 0 ? limit : 0.1), hard = last_turn(out, end);
+    return run_in_turns(race, runners, soft < hard ? soft : hard, out);
+}
+
+tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit, double end,
                     TuneResult *out)
 {
     Race race = {.gpu = gpu, .row = row, .one = one};
     *out = (TuneResult){.count = 0};
     tmb_status status = race_begin(&race);
     if (status == TMB_OK)
-        status = race_all(&race, limit, out);
+        status = race_all(&race, limit, end, out);
+    race_end(&race);
+    return status;
+}
+
+tmb_status tune_time(Gpu *gpu, const KernelRow *row, const KernelCase *one, double *seconds)
+{
+    Race race = {.gpu = gpu, .row = row, .one = one};
+    TuneResult result = {.count = 0};
+    Runner runner;
+    tmb_status status = race_begin(&race);
+    if (status == TMB_OK)
+        status = enter_default(&race, &runner, &result);
+    *seconds = result.time[0].seconds;
     race_end(&race);
     return status;
 }

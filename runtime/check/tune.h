@@ -16,13 +16,19 @@ typedef struct TuneTime {
 typedef struct TuneResult {
     TuneTime time[TUNE_MOST + 1];   /* in the order of the race, the default first */
     uint32_t count;
+    bool unfinished;                /* there was no time for some */
     TuneTime best;
 } TuneResult;
 
 /* Each tuning as it would be used at these sizes had it been chosen; those that come to the same
- * constants run once. When `limit` seconds are over since the first no further tuning is tried. Those that do not
+ * constants run once. When `limit` seconds are over since the first no further tuning is tried, and none
+ * that would end after `end` (of os_seconds) if it took as long as the one before. Those that do not
  * fit the device or do not compile are left out. */
 TMB_MUST_USE tmb_status tune_row(Gpu *gpu, const KernelRow *row, const KernelCase *one,
-                                 double limit, TuneResult *out);
+                                 double limit, double end, TuneResult *out);
+
+/* Seconds that the device takes for what kernel_fit chooses, after a run to warm up. */
+TMB_MUST_USE tmb_status tune_time(Gpu *gpu, const KernelRow *row, const KernelCase *one,
+                                  double *seconds);
 
 #endif

@@ -12,7 +12,7 @@ static const char *const finding_names[FINDING_COUNT] = {
     [FINDING_FASTER] = "faster",       [FINDING_SLOWER] = "slower",
     [FINDING_WRONG] = "wrong",         [FINDING_CRASHED] = "crashed",
     [FINDING_TIMED_OUT] = "timed out", [FINDING_FAILED] = "failed",
-    [FINDING_NOT_TRIED] = "not tried",
+    [FINDING_LATER] = "not tried yet", [FINDING_NOT_TRIED] = "not tried",
 };
 
 const char *finding_name(KernelFinding finding)

@@ -11,6 +11,7 @@ enum { POLICY_NAME = 48, POLICY_WHY = 200, POLICY_VERDICTS = 32, POLICY_TUNINGS 
 typedef enum KernelFinding {
     FINDING_FASTER,      /* right, and faster than the best other row: the only one that is used */
     FINDING_SLOWER,
+    FINDING_LATER,       /* not tried yet: there was no time */
     FINDING_WRONG,       /* wrong numbers */
     FINDING_CRASHED,
     FINDING_TIMED_OUT,

@@ -8,9 +8,6 @@
 #include "check/probe.h"
 #include "kernels/roof.h"
 
-/* A kernel and its rival take milliseconds; what takes long is a driver's compiler. */
-#define PROBE_SECONDS 20.0
-
 static GpuParams gpu_params(const tmb_device_params *params)
 {
     return (GpuParams){.device = params->device, .caps = params->caps,
@@ -45,14 +42,15 @@ tmb_status tmb_device_open(const tmb_device_params *params, tmb_device **out)
                  &(ProbeHelper){.program = params->helper, .command = "probe-kernel",
                                 .device = params->device, .caps = params->caps,
                                 .shape = shape_of(params->model, &shape), .seconds = PROBE_SECONDS,
-                                .again = params->retune != 0});
+                                .row_seconds = PROBE_ROW_SECONDS, .again = params->retune != 0});
     *out = device;
     return TMB_OK;
 }
 
 tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels, const char *sizes,
-                            void (*line)(const char *text))
+                            const char *seconds, void (*line)(const char *text))
 {
+    const double end = probe_end(seconds);
     const GpuParams chosen = gpu_params(params);
     KernelShape shape;
     Gpu *gpu;
@@ -63,7 +61,7 @@ tmb_status tmb_device_probe(const tmb_device_params *params, const char *kernels
         probe_rows_failed(kernels, line);
         return status;
     }
-    status = probe_rows(gpu, kernels, &shape, line);
+    status = probe_rows(gpu, kernels, &shape, end, line);
     gpu_close(&gpu);
     return status;
 }

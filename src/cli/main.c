@@ -39,19 +39,19 @@ static void print_line(const char *text)
     fflush(stdout);   /* the next kernel may end this process */
 }
 
-/* What this program starts itself as: probe-kernel NAMES DEVICE CAPS SIZES; DEVICE and CAPS may be
- * empty. */
+/* What this program starts itself as: probe-kernel NAMES DEVICE CAPS SIZES SECONDS; DEVICE and CAPS
+ * may be empty. */
 static int probe_kernel(char **words)
 {
     const tmb_device_params params = {.device = words[1][0] ? words[1] : NULL,
                                       .caps = words[2][0] ? words[2] : NULL};
-    return tmb_exit_code(tmb_device_probe(&params, words[0], words[3], print_line));
+    return tmb_exit_code(tmb_device_probe(&params, words[0], words[3], words[4], print_line));
 }
 
 int main(int argc, char **argv)
 {
     os_arguments(&argc, &argv);
-    if (argc == 6 && !strcmp(argv[1], "probe-kernel"))
+    if (argc == 7 && !strcmp(argv[1], "probe-kernel"))
         return probe_kernel(argv + 2);
     os_interrupt_install();
     CliArgs args;

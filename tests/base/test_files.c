@@ -224,9 +224,11 @@ static void children_run_and_are_stopped(Test *test)
 #ifdef _WIN32
     const char *const says[] = {"cmd", "/c", "echo hello& exit 3", NULL};
     const char *const sleeps[] = {"ping", "-n", "30", "127.0.0.1", NULL};
+    const char *const talks[] = {"ping", "-n", "3", "127.0.0.1", NULL};
 #else
     const char *const says[] = {"sh", "-c", "echo hello; exit 3", NULL};
     const char *const sleeps[] = {"sleep", "30", NULL};
+    const char *const talks[] = {"sh", "-c", "for i in 1 2 3 4 5; do sleep 0.4; echo $i; done", NULL};
 #endif
     const char *const missing[] = {"no-such-program-here", NULL};
     char *output = NULL;
@@ -237,6 +239,11 @@ static void children_run_and_are_stopped(Test *test)
     double start = os_seconds();
     REQUIRE_OK(test, os_run(sleeps, 0.3, NULL, &code));
     CHECK(test, code == 124 && os_seconds() - start < 10);
+    /* silence counts from the last word, not from the beginning */
+    REQUIRE_OK(test, os_run_watched(sleeps, 20, 0.3, NULL, &code));
+    CHECK(test, code == OS_SILENT);
+    REQUIRE_OK(test, os_run_watched(talks, 20, 1.5, NULL, &code));
+    CHECK(test, code == 0);
     CHECK_STATUS(test, TMB_FAILED, os_run(missing, 5, NULL, &code));
     CHECK_SAYS(test, "no-such-program-here");
 }

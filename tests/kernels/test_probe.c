@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "check/probe.h"
+#include "check/tune.h"
 #include "test.h"
 
 /* ---- children ---------------------------------------------------------------- */
@@ -29,7 +30,7 @@ static int probe_here(bool right)
     row.probe = !right;      /* rows that are trusted anyway are only timed */
     if (!right)
         row.reference = wrong_reference;
-    probe_row(gpu, &row, &probe_usual_shape, line);
+    probe_row(gpu, &row, &probe_usual_shape, os_seconds() + 100, line);
     gpu_close(&gpu);
     puts(line);
     return 0;
@@ -40,7 +41,52 @@ static void print_line(const char *text)
     puts(text);
 }
 
-static int child(const char *mode)
+/* Rows that are well but for the second and those after it. */
+static int child_of_many(const char *mode, const char *rows)
+{
+    char name[POLICY_NAME];
+    while (*rows) {
+        rows = probe_next_name(rows, name);
+        if (!strcmp(mode, "first") || !strcmp(mode, "rest")) {
+            printf("%s right %s 0.004 -1 %s\n", name, *mode == 'f' ? "0.004" : "0.001", name);
+            fflush(stdout);
+            while (*mode == 'f')
+                os_sleep(0.1);
+            continue;
+        }
+        const bool second = !strcmp(name, "matmul_nn_tile");
+        if (second && !strcmp(mode, "broken")) {
+            printf("%s right 0.001 0.0", name);   /* and no more */
+            fflush(stdout);
+            abort();
+        }
+        while (second && !strcmp(mode, "stuck"))
+            os_sleep(0.1);
+        if (!strcmp(mode, "slow"))
+            os_sleep(0.5);
+        if (!strcmp(name, "rmsnorm_bwd_w"))
+            printf("%s later\n", name);
+        else
+            printf("%s right 0.001 0.004 2 %s -1:0.004 1:0.002 2:0.001 99:7\n", name, name);
+        fflush(stdout);
+    }
+    return 0;
+}
+
+/* The device's own race of these rows. */
+static int race_here(const char *rows, const char *sizes, const char *seconds)
+{
+    const double end = probe_end(seconds);
+    KernelShape shape;
+    Gpu *gpu;
+    if (!probe_shape_read(sizes, &shape) || gpu_open(&(GpuParams){0}, &gpu) != TMB_OK)
+        return 4;
+    tmb_status status = probe_rows(gpu, rows, &shape, end, print_line);
+    gpu_close(&gpu);
+    return status == TMB_OK ? 0 : 1;
+}
+
+static int child(const char *mode, const char *rows)
 {
     if (!strcmp(mode, "right") || !strcmp(mode, "wrong"))
         return probe_here(!strcmp(mode, "right"));
@@ -54,19 +100,15 @@ static int child(const char *mode)
         puts("matmul_nt_coopmat right 0.004 0.001 -1 matmul_nt_tile");
     if (!strcmp(mode, "lie"))
         puts("matmul_nt_coopmat right 0.001 0.004 99 matmul_nt_tile");
-    if (!strcmp(mode, "two")) {
-        puts("matmul_nt_tile right 0.001 0.004 2 matmul_nt_tile -1:0.004 1:0.002 2:0.001 99:7");
-        puts("rmsnorm_bwd_w later");
-        fputs("matmul_tn_tile right 0.001 0.0", stdout);   /* and no more */
-        fflush(stdout);
-        abort();
-    }
     if (!strcmp(mode, "unopened")) {
         fail_record(TMB_FAILED, "no such device");
         probe_rows_failed("matmul_nt_tile,matmul_nn_tile", print_line);
     }
     if (!strcmp(mode, "fail"))
         puts("matmul_nt_coopmat failed compiling a kernel: no");
+    if (!strcmp(mode, "broken") || !strcmp(mode, "stuck") || !strcmp(mode, "slow") || !strcmp(mode, "first") ||
+        !strcmp(mode, "rest"))
+        return child_of_many(mode, rows);
     return 0;   /* "mute" says nothing */
 }
 
@@ -75,7 +117,7 @@ static int child(const char *mode)
 static const KernelVerdict *tried(const char *program, const char *mode, const char *row,
                                   double seconds, KernelPolicy *policy)
 {
-    const ProbeHelper helper = {.program = program, .command = mode, .seconds = seconds};
+    const ProbeHelper helper = {.program = program, .command = mode, .seconds = 100, .row_seconds = seconds};
     probe_in_child(&helper, row, policy);
     return policy_verdict(policy, row);
 }
@@ -113,23 +155,45 @@ static void add_time(void *context, const KernelRow *row, int index, double seco
     *total += strcmp(row->name, "matmul_nt_tile") ? 100 : seconds + index;
 }
 
-/* What was said before the end counts; a line that was not finished does not. */
+/* What was said before the end counts; a line that was not finished does not, and those after it are
+ * tried all the same. */
 static void rows_share_a_child(Test *test, const char *program)
 {
     double total = 0;
-    const ProbeHelper helper = {.program = program, .command = "two", .seconds = 20,
+    const ProbeHelper helper = {.program = program, .command = "broken", .seconds = 20, .row_seconds = 20,
                                 .timed = add_time, .context = &total};
     const KernelRow *row = kernel_by_name("matmul_nt_tile");
     KernelPolicy policy = {0};
     probe_in_child(&helper, "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile,rmsnorm_bwd_w", &policy);
     const KernelTuning *tuning = policy_tuning(&policy, row->name);
-    CHECK(test, policy.verdict_count == 2 && policy.tuning_count == 1);
+    CHECK(test, policy.verdict_count == 3 && policy.tuning_count == 2);
     CHECK(test, tuning && !memcmp(tuning, &row->tunings[2], sizeof *tuning));
     CHECK(test, policy_verdict(&policy, "matmul_nn_tile")->finding == FINDING_CRASHED);
-    CHECK(test, !policy_verdict(&policy, "matmul_tn_tile"));
-    CHECK_NEAR(test, 0.007 + 2, total, 1e-9);   /* and tuning 99 is passed over */
+    CHECK(test, policy_verdict(&policy, "matmul_tn_tile")->finding == FINDING_FASTER);
+    CHECK_NEAR(test, 0.007 + 2 + 3 * 100, total, 1e-9);   /* and tuning 99 is passed over */
     policy_forget(&policy, row->name);
-    CHECK(test, policy.verdict_count == 1 && !policy_tuning(&policy, row->name));
+    CHECK(test, policy.verdict_count == 2 && !policy_tuning(&policy, row->name));
+}
+
+/* Each row has its own time, and all of them have theirs: only the first makes a row guilty. */
+static void slow_rows_condemn_no_others(Test *test, const char *program)
+{
+    static const char rows[] = "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile,attention_fwd_tile";
+    ProbeHelper helper = {.program = program, .command = "slow", .seconds = 100, .row_seconds = 1.6};
+    KernelPolicy slow = {0}, stuck = {0}, all = {0};
+    probe_in_child(&helper, rows, &slow);
+    CHECK(test, slow.verdict_count == 4 && slow.tuning_count == 4);
+    helper.command = "stuck";
+    probe_in_child(&helper, rows, &stuck);
+    REQUIRE(test, stuck.verdict_count == 4);
+    CHECK(test, policy_verdict(&stuck, "matmul_nn_tile")->finding == FINDING_TIMED_OUT);
+    CHECK(test, policy_verdict(&stuck, "matmul_tn_tile")->finding == FINDING_FASTER);
+    helper.row_seconds = 100;
+    helper.seconds = 3;
+    const double begin = os_seconds();
+    probe_in_child(&helper, rows, &all);
+    CHECK(test, os_seconds() - begin < 20);
+    CHECK(test, all.verdict_count == 1 && policy_verdict(&all, "matmul_nt_tile"));
 }
 
 /* A child that could not begin says so for each row; Ctrl-C is nobody's fault. */
@@ -184,6 +248,99 @@ static void numbers_are_compared(Test *test, const char *program)
     verdict = tried(program, "wrong", "scale", 100, &policy);
     CHECK(test, verdict && verdict->finding == FINDING_WRONG);
     CHECK(test, verdict && strstr(verdict->why, "want 12345"));
+}
+
+/* One tuning is timed whatever the hour, and the rest when there is time. */
+static void races_end(Test *test, Gpu *gpu)
+{
+    const KernelRow *row = kernel_by_name("scale");
+    const KernelCase one = row->cases[0];
+    TuneResult late, early;
+    double seconds = 0;
+    REQUIRE_OK(test, tune_row(gpu, row, &one, 100, os_seconds() - 1, &late));
+    CHECK(test, late.count == 1 && late.unfinished && late.best.index == TUNE_DEFAULT);
+    REQUIRE_OK(test, tune_row(gpu, row, &one, 100, os_seconds() + 1000, &early));
+    CHECK(test, early.count > 1 && !early.unfinished);
+    CHECK_OK(test, tune_time(gpu, row, &one, &seconds));
+    CHECK(test, seconds > 0);
+}
+
+/* Every row has its line, also when the time was over from the beginning; and all are raced when there
+ * is plenty. */
+static void late_rows_wait(Test *test, const char *program)
+{
+    static const char rows[] = "scale,add,copy";
+    const char *argv[] = {program, "race", rows, "", "", "64,64,256,1,1,64,64", "0", NULL};
+    char *output = NULL;
+    int code;
+    REQUIRE_OK(test, os_run(argv, 100, &output, &code));
+    CHECK(test, code == 0);
+    CHECK_STRING(test, "scale later\nadd later\ncopy later\n", output);
+    free(output);
+    argv[6] = "1000";
+    REQUIRE_OK(test, os_run(argv, 100, &output, &code));
+    CHECK(test, code == 0 && strstr(output, "scale right") && strstr(output, "copy right"));
+    CHECK(test, strstr(output, "add right") && !strstr(output, "later"));
+    free(output);
+}
+
+static bool is_wanted(void *context, const KernelRow *row)
+{
+    return row->tune && !(row->needs & GPU_CAP_COOPMAT) && context != NULL;
+}
+
+static unsigned count_of(const KernelPolicy *policy, KernelFinding finding)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < policy->verdict_count; i++)
+        count += policy->verdict[i].finding == finding;
+    return count;
+}
+
+/* What a run has no time for is remembered as such, tried by the next one, also where only
+ * `again` makes it worth a race, and then left alone. */
+static void the_rest_comes_next_time(Test *test, Gpu *gpu, const char *program)
+{
+    ProbeHelper helper = {.program = program, .command = "first", .seconds = 2, .row_seconds = 100,
+                          .again = true, .wanted = is_wanted, .context = test};
+    os_set_environment("XDG_CACHE_HOME", "cache of a test");
+    os_set_environment("LOCALAPPDATA", "cache of a test");
+    const double begin = os_seconds();
+    probe_device(gpu, &helper);
+    CHECK(test, os_seconds() - begin < 20);
+    const KernelPolicy *policy = gpu_caps(gpu)->policy;
+    const unsigned later = count_of(policy, FINDING_LATER);
+    CHECK(test, later > 0 && count_of(policy, FINDING_SLOWER) == 1);
+    char first[POLICY_NAME];
+    snprintf(first, sizeof first, "%s", policy->verdict[0].row);
+    helper.again = false;
+    helper.command = "rest";
+    helper.seconds = 100;
+    probe_device(gpu, &helper);
+    policy = gpu_caps(gpu)->policy;
+    CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_LATER) == 0);
+    CHECK(test, count_of(policy, FINDING_SLOWER) == 1 && policy_verdict(policy, first)->finding == FINDING_SLOWER);
+    helper.command = "crash";
+    probe_device(gpu, &helper);     /* nothing is left to crash */
+    policy = gpu_caps(gpu)->policy;
+    CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_CRASHED) == 0);
+    char *path = probe_path(gpu_caps(gpu), NULL);
+    CHECK_OK(test, os_remove(path));
+    free(path);
+}
+
+/* On the device at hand. */
+static void races_are_held(Test *test, const char *program)
+{
+    Gpu *gpu;
+    if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK) {
+        printf("no device: no races were held\n");
+        return;
+    }
+    races_end(test, gpu);
+    late_rows_wait(test, program);
+    the_rest_comes_next_time(test, gpu, program);
+    gpu_close(&gpu);
 }
 
 #define DAMAGED(VERDICTS, TUNINGS)                                                       \
@@ -263,15 +420,17 @@ int main(int argc, char **argv)
 {
     Test test = {.name = "probe"};
     os_arguments(&argc, &argv);
-    if (argc == 6)
-        return child(argv[1]);
+    if (argc == 7)
+        return !strcmp(argv[1], "race") ? race_here(argv[2], argv[5], argv[6]) : child(argv[1], argv[2]);
     char *program = os_executable();
     every_end_has_its_finding(&test, program);
     rows_share_a_child(&test, program);
+    slow_rows_condemn_no_others(&test, program);
     ends_before_the_first_row(&test, program);
     shapes_are_read(&test);
     untried_rows_are_not_used(&test);
     numbers_are_compared(&test, program);
+    races_are_held(&test, program);
     a_policy_survives_its_file(&test);
     findings_hold_for_one_build_and_driver(&test);
     free(program);

@@ -102,13 +102,12 @@ tmb_status retune_device(const Options *options, Gpu *gpu)
     char *program = os_executable(), *path = probe_path(gpu_caps(gpu), &shape);
     const double begin = os_seconds();
     probe_device(gpu, &(ProbeHelper){.program = program, .command = command, .device = options->device,
-                                     .caps = options->caps, .shape = &shape, .seconds = 30, .again = true,
-                                     .wanted = is_wanted, .timed = keep, .context = &times});
+                                     .caps = options->caps, .shape = &shape, .seconds = PROBE_SECONDS,
+                                     .row_seconds = PROBE_ROW_SECONDS, .again = true, .wanted = is_wanted,
+                                     .timed = keep, .context = &times});
     const GpuCaps *caps = gpu_caps(gpu);
-    const uint32_t most = caps->kind == GPU_CPU ? PROBE_CPU_ROWS : UINT32_MAX;
-    const uint32_t rows = shape.rows < most ? shape.rows : most;
     printf("%s, %s, %u rows, hidden %u, feed-forward %u, %u heads of %u, %u for keys\n", caps->name,
-           caps->driver, rows, shape.hidden, shape.ffn, shape.heads, shape.head_dim, shape.kv_heads);
+           caps->driver, shape.rows, shape.hidden, shape.ffn, shape.heads, shape.head_dim, shape.kv_heads);
     if (times.count)
         print_times(&times, caps);
     unsigned tried = print_verdicts(&times, caps);
@@ -137,6 +136,7 @@ static void print_line(const char *text)
 static tmb_status race_here(char **words)
 {
     const GpuParams params = {.device = words[1][0] ? words[1] : NULL, .caps = words[2][0] ? words[2] : NULL};
+    const double end = probe_end(words[4]);
     KernelShape shape;
     Gpu *gpu;
     if (!probe_shape_read(words[3], &shape))
@@ -146,14 +146,14 @@ static tmb_status race_here(char **words)
         probe_rows_failed(words[0], print_line);
         return status;
     }
-    status = probe_rows(gpu, words[0], &shape, print_line);
+    status = probe_rows(gpu, words[0], &shape, end, print_line);
     gpu_close(&gpu);
     return status;
 }
 
 bool retune_child(int argc, char **argv, int *code)
 {
-    if (argc != 6 || strcmp(argv[1], command))
+    if (argc != 7 || strcmp(argv[1], command))
         return false;
     tmb_status status = race_here(argv + 2);
     if (status != TMB_OK)
