@@ -27,7 +27,7 @@ double attention_bwd_kv_flops(const void *push);
 void attention_shape(const KernelShape *shape, void *push);
 
 enum {
-    ATTENTION_FWD_CASES = 13, ATTENTION_BWD_D_CASES = 6, ATTENTION_BWD_Q_CASES = 11,
+    ATTENTION_FWD_CASES = 19, ATTENTION_BWD_D_CASES = 6, ATTENTION_BWD_Q_CASES = 11,
     ATTENTION_BWD_KV_CASES = 11
 };
 extern const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES],
@@ -35,13 +35,14 @@ extern const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES],
                         attention_bwd_q_cases[ATTENTION_BWD_Q_CASES],
                         attention_bwd_kv_cases[ATTENTION_BWD_KV_CASES];
 
-/* Fields of a row of `kind`, but for its name, its family and its bindings. */
+/* Fields of a row of `kind`, but for its name, its family, its bindings, and how many cases. */
 #define ATTENTION_FIELDS(kind)                                                                \
     .push_bytes = sizeof(AttentionPush), .extent = attention_##kind##_extent,                 \
     .flops = attention_##kind##_flops, .reference = attention_##kind##_reference,             \
-    .cases = attention_##kind##_cases, .case_count = COUNT_OF(attention_##kind##_cases)
+    .cases = attention_##kind##_cases
 #define ATTENTION_FAMILY(row_name, kind)                                                      \
-    .name = row_name, .family = "attention_" #kind, ATTENTION_FIELDS(kind)
+    .name = row_name, .family = "attention_" #kind, ATTENTION_FIELDS(kind),                   \
+    .case_count = COUNT_OF(attention_##kind##_cases)
 
 /* scores below -1e30 stand for no score */
 #define ATTENTION_SCORED 0x1p60f

@@ -165,6 +165,55 @@ static bool cache_fwd_input(const void *push, unsigned index, double *values, ui
     return index == 3;
 }
 
+/* Scores of later keys lie above those of earlier ones by more than 16-bit weights can tell, and
+ * before that by less: the first value of a query is 1, of a key what its place gives the score. */
+static bool rising_fwd_input(const void *push, unsigned index, double *values, uint64_t count,
+                             uint64_t seed)
+{
+    const AttentionPush *p = push;
+    uint64_t stride = (uint64_t)(index == 0 ? p->heads : p->kv_heads) * p->head_dim;
+    if (index > 1)
+        return packed_fwd_input(push, index, values, count, seed);
+    input_between(values, count, -1, 1, seed);
+    for (uint64_t i = 0; i < count; i += p->head_dim) {
+        uint64_t step = i / stride / 8 % 8;
+        values[i] = index == 0 ? 1 : (step < 4 ? 4.0 * (double)step : 16.0 * (double)step) / p->scale;
+    }
+    return true;
+}
+
+/* Values of later keys are a thousand times those of earlier ones, and weigh a thousandth. */
+static bool larger_fwd_input(const void *push, unsigned index, double *values, uint64_t count,
+                             uint64_t seed)
+{
+    const AttentionPush *p = push;
+    uint64_t stride = (uint64_t)(index == 0 ? p->heads : p->kv_heads) * p->head_dim;
+    if (index > 2)
+        return whole_fwd_input(push, index, values, count, seed);
+    input_between(values, count, -1, 1, seed);
+    for (uint64_t i = 0; i < count; i++) {
+        bool late = i / stride >= p->rows / 2;
+        if (index == 2)
+            values[i] *= late ? 1024 : 1;
+        else if (i % p->head_dim == 0)
+            values[i] = index == 0 ? 1 : late ? -7 / p->scale : 0;
+    }
+    return true;
+}
+
+/* Every row sees some of a few keys; beyond 65,535 groups even with tiles of eight rows and heads. */
+static bool few_keys_input(const void *push, unsigned index, double *values, uint64_t count,
+                           uint64_t seed)
+{
+    const AttentionPush *p = push;
+    (void)seed;
+    for (uint64_t i = 0; index == 3 && i < count / 2; i++) {
+        values[2 * i] = (double)(i % 3);
+        values[2 * i + 1] = (double)(i % p->key_rows);
+    }
+    return index == 3;
+}
+
 /* lse a little above that of usual scores, so that exp(score - lse) looks like a share. */
 static bool lse_input(const void *push, double *values, uint64_t count, uint64_t seed)
 {
@@ -224,6 +273,13 @@ SHAPE(folded, 1, 65600, 65600, 4, 0.5f, 0);      /* beyond 65,535 groups */
 SHAPE(folded_long, 64, 33000, 33000, 4, 0.5f, 0);
 SHAPE(stories260k, 512, 8, 4, 8, 0.3535534f, 0);
 SHAPE(smollm2, 512, 9, 3, 64, 0.125f, 0);
+SHAPE(units, 64, 1, 1, 16, 0.25f, 0);
+SHAPE(rising, 150, 2, 1, 32, 0.25f, 0);
+SHAPE(larger, 140, 1, 1, 64, 0.125f, 0);
+SHAPE(thirds, 70, 9, 3, 96, 0.1f, 0);
+SHAPE(quarters, 65, 32, 8, 48, 0.125f, 0);
+static const AttentionPush folded_items = {.rows = 80100, .key_rows = 8, .heads = 8, .kv_heads = 1,
+                                           .head_dim = 16, .scale = 0.25f};
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
                                      .head_dim = 64, .scale = 0.125f};
 static const AttentionPush prefill = {.rows = 30, .key_rows = 150, .heads = 4, .kv_heads = 2,
@@ -231,9 +287,11 @@ static const AttentionPush prefill = {.rows = 30, .key_rows = 150, .heads = 4, .
 
 const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES] = {
     {"smallest", &smallest, packed_fwd_input}, {"ragged", &ragged, packed_fwd_input},
-    {"head 256", &wide, packed_fwd_input},
-    {"head 256 long", &wide_long, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
-    {"head 128", &llama3, packed_fwd_input},
+    {"units", &units, packed_fwd_input}, {"rising", &rising, rising_fwd_input},
+    {"larger", &larger, larger_fwd_input}, {"heads 9 of 3", &thirds, packed_fwd_input},
+    {"heads 32 of 8", &quarters, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
+    {"head 256", &wide, packed_fwd_input}, {"folded items", &folded_items, few_keys_input},
+    {"head 256 long", &wide_long, packed_fwd_input}, {"head 128", &llama3, packed_fwd_input},
     {"decode", &decode, cache_fwd_input}, {"prefill", &prefill, cache_fwd_input},
     {"stories260k", &stories260k, packed_fwd_input}, {"smollm2", &smollm2, packed_fwd_input},
     {"smollm2 whole", &smollm2, whole_fwd_input}, {"folded", &folded, packed_fwd_input},

@@ -12,6 +12,12 @@ enum {
     MATRIX_BUFFERS, MATRIX_ALIGNED, MATRIX_SPECS
 };
 
+/* Constants of shaders/lib/attention_matrix.glsl; the first five are the same. */
+enum {
+    ATTENTION_ROWS = MATRIX_UNIT_K + 1, ATTENTION_HEAD_DIM, ATTENTION_COLS, ATTENTION_SUB_ROWS,
+    ATTENTION_SPECS
+};
+
 typedef struct MatrixUnit {
     uint32_t m, n, k;     /* C[m,n] += A[m,k] B[k,n] */
     uint32_t lanes;       /* of the subgroups to compile with */
