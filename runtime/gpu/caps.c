@@ -120,6 +120,7 @@ static void apply_quirks(const GpuSnapshot *snapshot, GpuCaps *caps)
 static void copy_limits(const GpuSnapshot *s, GpuCaps *caps)
 {
     caps->subgroup_size = s->subgroup_size;
+    caps->max_subgroups = s->max_subgroups;
     /* sizes may vary, too, where none can be asked for */
     caps->subgroup_min = s->subgroup_min ? s->subgroup_min : s->subgroup_size;
     caps->subgroup_max = s->subgroup_max ? s->subgroup_max : s->subgroup_size;

@@ -39,6 +39,7 @@ typedef struct GpuCaps {
     GpuKind kind;
     uint32_t bits;                    /* GPU_CAP_… */
     uint32_t subgroup_size, subgroup_min, subgroup_max;
+    uint32_t max_subgroups;           /* per workgroup, where their size is asked for; 0: any number */
     uint32_t max_invocations;         /* per workgroup */
     uint32_t shared_bytes;            /* shared memory per workgroup */
     uint32_t max_groups;              /* per grid dimension, <= 65535 used */

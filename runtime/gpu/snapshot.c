@@ -94,6 +94,7 @@ static void take_properties(VkPhysicalDevice physical, const Extensions *extensi
                              (v11.subgroupSupportedOperations & wanted) == wanted;
     s->subgroup_min = size_control.minSubgroupSize;
     s->subgroup_max = size_control.maxSubgroupSize;
+    s->max_subgroups = size_control.maxComputeWorkgroupSubgroups;
     s->subgroup_size_control = size_control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT;
 }
 

@@ -33,7 +33,8 @@ typedef struct GpuSnapshot {
     /* the compute queue; family UINT32_MAX when there is none */
     uint32_t queue_family, timestamp_bits;
     /* subgroups */
-    uint32_t subgroup_size, subgroup_min, subgroup_max;
+    uint32_t subgroup_size, subgroup_min, subgroup_max;   /* the last two 0: the driver does not say */
+    uint32_t max_subgroups;            /* in a workgroup whose size of subgroups is asked for, or 0 */
     bool subgroup_arithmetic;          /* basic, arithmetic and shuffle operations in compute */
     bool subgroup_size_control;        /* feature and extension, compute stage */
     /* features that may be enabled */

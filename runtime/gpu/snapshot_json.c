@@ -30,7 +30,7 @@ static const Field fields[] = {
     FIELD(FIELD_U64, storage_range), FIELD(FIELD_U64, allocation_bytes),
     FIELD(FIELD_DOUBLE, timestamp_nanoseconds), FIELD(FIELD_U32, queue_family),
     FIELD(FIELD_U32, timestamp_bits), FIELD(FIELD_U32, subgroup_size),
-    FIELD(FIELD_U32, subgroup_min), FIELD(FIELD_U32, subgroup_max),
+    FIELD(FIELD_U32, subgroup_min), FIELD(FIELD_U32, subgroup_max), FIELD(FIELD_U32, max_subgroups),
     FIELD(FIELD_BOOL, subgroup_arithmetic), FIELD(FIELD_BOOL, subgroup_size_control),
     FIELD(FIELD_BOOL, f16), FIELD(FIELD_BOOL, int8), FIELD(FIELD_BOOL, int16),
     FIELD(FIELD_BOOL, storage16), FIELD(FIELD_BOOL, storage8), FIELD(FIELD_BOOL, memory_model),

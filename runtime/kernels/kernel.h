@@ -52,7 +52,8 @@ typedef struct KernelRow {
     uint32_t needs;          /* GPU_CAP_… */
     uint32_t rank;           /* smaller is tried first among usable rows of a family */
     uint32_t subgroup_size;  /* subgroups must be of this size by nature; 0: any */
-    uint32_t subgroup_spec;  /* 1 + the constant that is the subgroup size to compile with; 0: any */
+    uint32_t subgroup_spec;  /* 1 + the constant that is the subgroup size to compile with, in groups
+                              * of spec[0] threads; 0: any */
     bool probe;              /* used only after a child process found it right and faster */
     bool tune;               /* its tunings are raced at the first run on a GPU; probe implies it */
     const char *timed;       /* the case that this is done with; NULL: the first */

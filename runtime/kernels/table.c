@@ -110,6 +110,14 @@ KernelTuning kernel_tuning(const KernelRow *row, const KernelTuning *tuning, con
     return result;
 }
 
+/* A pipeline that asks for a size of subgroups may hold only so many of them. */
+static bool holds_subgroups(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning)
+{
+    if (!row->subgroup_spec || !(caps->bits & GPU_CAP_SUBGROUP_SIZE) || !caps->max_subgroups)
+        return true;
+    return tuning->spec[0] <= (uint64_t)caps->max_subgroups * tuning->spec[row->subgroup_spec - 1];
+}
+
 static bool fit_one(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
                     bool resize, const void *push, KernelTuning *out)
 {
@@ -117,7 +125,7 @@ static bool fit_one(const GpuCaps *caps, const KernelRow *row, const KernelTunin
     if (resize && row->resize)
         row->resize(push, out);
     *out = kernel_tuning(row, out, push);
-    return !row->adapt || row->adapt(caps, out);
+    return (!row->adapt || row->adapt(caps, out)) && holds_subgroups(caps, row, out);
 }
 
 bool kernel_fit_known(const GpuCaps *caps, const KernelRow *row, const KernelTuning *known,

@@ -99,6 +99,39 @@ static void reductions_know_the_subgroup_size(Test *test)
     CHECK_STRING(test, "softmax_fwd_subgroup", kernel_choose("softmax_fwd", NULL, &caps, &push)->name);
 }
 
+/* 64 threads are eight subgroups of eight, which may be more than a group holds. */
+static void groups_hold_only_so_many_subgroups(Test *test)
+{
+    const SoftmaxPush push = {.rows = 4, .cols = 64};
+    const KernelRow *row = kernel_by_name("softmax_fwd_subgroup");
+    GpuCaps caps = {.bits = GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE, .max_invocations = 256,
+                    .subgroup_size = 8, .subgroup_min = 8, .subgroup_max = 32, .max_subgroups = 2};
+    KernelTuning tuning;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[0] == 64 && tuning.spec[1] == 32);
+    caps.max_subgroups = 1;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[0] == 32 && tuning.spec[1] == 32);
+    caps.subgroup_max = 16;
+    CHECK(test, !kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK_STRING(test, "softmax_fwd", kernel_choose("softmax_fwd", NULL, &caps, &push)->name);
+    caps.bits &= ~(uint32_t)GPU_CAP_SUBGROUP_SIZE;      /* what is not asked for has no such limit */
+    caps.subgroup_size = caps.subgroup_min = caps.subgroup_max = 8;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[0] == 64 && tuning.spec[1] == 8);
+}
+
+/* Eight subgroups of a default tile are four too many for this one. */
+static void matrix_tiles_hold_only_so_many_subgroups(Test *test, GpuCaps caps)
+{
+    const MatmulPush push = dense(4096, 4096, 4096, 4096, 4096);
+    const KernelRow *row = kernel_by_name("matmul_nt_half_coopmat");
+    KernelTuning tuning;
+    caps.max_subgroups = 4;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[MATRIX_THREADS] <= 4 * tuning.spec[MATRIX_LANES]);
+}
+
 static void matvec_takes_at_most_sixteen(Test *test)
 {
     static const Dtype dtypes[GPU_MAX_BIND] = {DTYPE_F32, DTYPE_Q4_1, DTYPE_F32};
@@ -197,6 +230,8 @@ int main(void)
     capabilities_are_needed(&test);
     tiles_fit_the_smallest_device(&test);
     reductions_know_the_subgroup_size(&test);
+    groups_hold_only_so_many_subgroups(&test);
+    matrix_tiles_hold_only_so_many_subgroups(&test, matrix_caps(&matrix_devices[0]));
     matvec_takes_at_most_sixteen(&test);
     matrix_tunings_fit_the_device(&test);
     matrix_units_of_other_shapes_do_not_fit(&test);
