@@ -114,6 +114,8 @@ static void apply_quirks(const GpuSnapshot *snapshot, GpuCaps *caps)
             caps->block_bytes = smaller(caps->block_bytes, quirk->block_bytes);
         if (quirk->lane_sums)
             caps->lane_sums = quirk->lane_sums;
+        if (quirk->one_subgroup_size && !caps->subgroup_max)
+            caps->subgroup_min = caps->subgroup_max = caps->subgroup_size;
     }
 }
 
@@ -121,9 +123,9 @@ static void copy_limits(const GpuSnapshot *s, GpuCaps *caps)
 {
     caps->subgroup_size = s->subgroup_size;
     caps->max_subgroups = s->max_subgroups;
-    /* sizes may vary, too, where none can be asked for */
-    caps->subgroup_min = s->subgroup_min ? s->subgroup_min : s->subgroup_size;
-    caps->subgroup_max = s->subgroup_max ? s->subgroup_max : s->subgroup_size;
+    /* sizes may vary, too, where none can be asked for; 0: what they may be is not known */
+    caps->subgroup_min = s->subgroup_min;
+    caps->subgroup_max = s->subgroup_max;
     caps->max_invocations = s->max_invocations < s->max_group_size_x ? s->max_invocations
                                                                      : s->max_group_size_x;
     caps->shared_bytes = s->shared_bytes;

@@ -46,6 +46,7 @@ typedef struct GpuQuirk {
     uint32_t before;          /* only driver versions below this, 0: any */
     uint64_t block_bytes;     /* upper limit of one allocation, 0: none */
     uint32_t lane_sums;       /* of GpuCaps, 0: says nothing */
+    bool one_subgroup_size;   /* without an extension that would say so */
     const char *why;          /* what happens, and who measured it where */
 } GpuQuirk;
 extern const GpuQuirk gpu_quirks[];

@@ -38,7 +38,8 @@ typedef struct GpuCaps {
     uint32_t driver_id;               /* VkDriverId */
     GpuKind kind;
     uint32_t bits;                    /* GPU_CAP_… */
-    uint32_t subgroup_size, subgroup_min, subgroup_max;
+    uint32_t subgroup_size;           /* which the driver names; those it takes may vary: */
+    uint32_t subgroup_min, subgroup_max;   /* 0: within limits that are not known */
     uint32_t max_subgroups;           /* per workgroup, where their size is asked for; 0: any number */
     uint32_t max_invocations;         /* per workgroup */
     uint32_t shared_bytes;            /* shared memory per workgroup */

@@ -27,5 +27,14 @@ const GpuQuirk gpu_quirks[] = {
     {.driver_id = DRIVER_MOLTENVK, .strikes = GPU_CAP_SUBGROUP_SIZE | GPU_CAP_COOPMAT,
      .why = "subgroup size follows the Metal compiler and cannot be pinned "
             "(MoltenVK's documentation; not measured by us)"},
+    {.driver_id = DRIVER_NVIDIA, .one_subgroup_size = true,
+     .why = "warps are of 32 on every card (CUDA's programming guide; a driver too old to say so "
+            "itself was not measured by us)"},
+    {.driver_id = DRIVER_SWIFTSHADER, .one_subgroup_size = true,
+     .why = "a subgroup is a vector of the processor, of 4 in all shaders (measured on one that says so "
+            "itself)"},
+    {.driver_id = DRIVER_LLVMPIPE, .one_subgroup_size = true,
+     .why = "a subgroup is a vector of the processor, of one width in all shaders (measured on Mesa "
+            "22.3.6, 25.0.7 and 26.1.6, which say so themselves)"},
 };
 const size_t gpu_quirk_count = COUNT_OF(gpu_quirks);

@@ -1,13 +1,15 @@
 /* Which of the device's matrix units a kernel takes. */
 #include "kernels/matrix.h"
 
+#include "kernels/subgroups.h"
+
 uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n)
 {
     /* units of eight rows take as many lanes as they have columns (Intel), others a subgroup
      * of 32, which AMD's devices offer beside 64 */
     uint32_t lanes = unit_m == 8 ? unit_n : 32;
     if (!(caps->bits & GPU_CAP_SUBGROUP_SIZE))
-        return caps->subgroup_size;
+        return subgroup_is_fixed(caps) ? caps->subgroup_size : 0;
     lanes = lanes < caps->subgroup_min ? caps->subgroup_min : lanes;
     return lanes > caps->subgroup_max ? caps->subgroup_max : lanes;
 }

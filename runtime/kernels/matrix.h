@@ -26,7 +26,7 @@ typedef struct MatrixUnit {
 /* The largest of the device's units whose sides divide m, n and k; false: there is none. */
 bool matrix_unit(const GpuCaps *caps, uint32_t m, uint32_t n, uint32_t k, MatrixUnit *out);
 
-/* The subgroup size to compile kernels with that use this unit. */
+/* The subgroup size to compile kernels with that use this unit; 0: the device does not tell it. */
 uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n);
 
 #endif

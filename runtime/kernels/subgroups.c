@@ -9,10 +9,15 @@ const KernelTuning subgroup_tunings[SUBGROUP_TUNINGS] = {
     {{32, 32}}, {{256, 32}}, {{256, 64}}, {{256, 16}}, {{256, 8}},
 };
 
+bool subgroup_is_fixed(const GpuCaps *caps)
+{
+    return caps->subgroup_size && caps->subgroup_min == caps->subgroup_size &&
+           caps->subgroup_max == caps->subgroup_size;
+}
+
 bool subgroup_fits(const GpuCaps *caps, uint32_t size)
 {
-    bool fixed = caps->subgroup_min == caps->subgroup_max && caps->subgroup_size == caps->subgroup_min;
-    return (fixed || caps->bits & GPU_CAP_SUBGROUP_SIZE) && size >= caps->subgroup_min &&
+    return (subgroup_is_fixed(caps) || caps->bits & GPU_CAP_SUBGROUP_SIZE) && size >= caps->subgroup_min &&
            size <= caps->subgroup_max;
 }
 

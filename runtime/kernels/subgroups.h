@@ -10,7 +10,9 @@ enum { SUBGROUP_TUNINGS = 10 };
 extern const KernelTuning subgroup_tunings[SUBGROUP_TUNINGS];
 /* Whether the device has, or can be told to use, subgroups of spec[1]. */
 bool subgroup_adapt(const GpuCaps *caps, KernelTuning *tuning);
-/* The same for any constant. */
+/* Whether all subgroups are of one size, which is known. */
+bool subgroup_is_fixed(const GpuCaps *caps);
+/* As subgroup_adapt for any constant. */
 bool subgroup_fits(const GpuCaps *caps, uint32_t size);
 
 #define SUBGROUP_ROW                                                                     \

@@ -11,6 +11,7 @@
 #include "kernels/policy.h"
 #include "kernels/tunings.h"
 #include "matmul.push.h"
+#include "softmax.push.h"
 #include "test.h"
 
 #define MIB (1024ull * 1024)
@@ -174,6 +175,40 @@ static void check_table(Test *test)
     }
 }
 
+/* Whether a kernel relies on a size of subgroups. */
+static bool relies_on_size(const KernelRow *row)
+{
+    return row && (row->subgroup_spec || row->subgroup_size);
+}
+
+/* Had the driver no VK_EXT_subgroup_size_control: Intel's compiler takes 8, 16 or 32 as it likes and
+ * names 32, so a size counts as known only where a quirk vouches for it. */
+static void check_silent_driver(Test *test, const GpuSnapshot *snapshot)
+{
+    static const SoftmaxPush push = {.rows = 512, .cols = 512};
+    GpuSnapshot silent = *snapshot;
+    GpuCaps caps;
+    silent.subgroup_size_control = false;
+    silent.subgroup_min = silent.subgroup_max = silent.max_subgroups = 0;
+    const bool known = snapshot->driver_id == DRIVER_LLVMPIPE || snapshot->driver_id == DRIVER_SWIFTSHADER;
+    REQUIRE_OK(test, caps_build(&silent, NULL, &caps));
+    CHECK(test, caps.subgroup_size == snapshot->subgroup_size);
+    CHECK(test, caps.subgroup_min == (known ? caps.subgroup_size : 0) && caps.subgroup_max == caps.subgroup_min);
+    for (size_t i = 0; i < kernel_count() && !known; i++) {
+        const KernelRow *row = kernel_at(i);
+        KernelTuning tuning;
+        if (relies_on_size(row) && !CHECK(test, !is_candidate(row->name, &caps) ||
+                                                    !kernel_fit(&caps, row, NULL, row->cases[0].push, &tuning)))
+            printf("  %s, %s\n", snapshot->name, row->name);
+    }
+    CHECK(test, relies_on_size(kernel_choose("softmax_fwd", NULL, &caps, &push)) == known);
+    silent.driver_id = DRIVER_NVIDIA;
+    silent.subgroup_size = 32;
+    REQUIRE_OK(test, caps_build(&silent, NULL, &caps));
+    CHECK(test, caps.subgroup_min == 32 && caps.subgroup_max == 32);
+    CHECK(test, relies_on_size(kernel_choose("softmax_fwd", NULL, &caps, &push)));
+}
+
 static void check_device(Test *test, const Expected *want, const GpuSnapshot *snapshot)
 {
     GpuCaps caps;
@@ -222,6 +257,7 @@ static void check_file(Test *test, const char *folder, const Expected *want)
         CHECK(test, strlen(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "ran"))) > 10);
         if (CHECK_OK(test, snapshot_from_json(path.data, cJSON_GetArrayItem(devices, 0), &snapshot))) {
             check_device(test, want, &snapshot);
+            check_silent_driver(test, &snapshot);
             check_round(test, &snapshot);
             if (!strcmp(want->file, "radv-navi21"))
                 check_other_drivers(test, &snapshot);
