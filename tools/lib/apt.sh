@@ -17,19 +17,40 @@ distribution_repositories() {
         sed -n 's/ main$//p' | sort -u
 }
 
-# private_sources KIND [SUFFIX]: lines for a source.list, KIND deb or deb-src, of each repository,
-# or of the release's own with SUFFIX (-backports) behind its name.
-private_sources() {
-    local kind=$1 suffix=${2:-} codename key= address suite
-    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+# The key that the distribution signs its lists with.
+archive_key() {
+    local key
     for key in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/ubuntu-archive-keyring.gpg; do
         [ -f "$key" ] && break
     done
+    printf '%s' "$key"
+}
+
+# release_sources KIND SUITE…: lines for a source.list, KIND deb or deb-src, of these suites from
+# where the system's own release comes from.
+release_sources() {
+    local kind=$1 codename key address suite wanted
+    shift
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    key=$(archive_key)
     distribution_repositories | while read -r address suite; do
-        if [ -z "$suffix" ]; then
-            echo "$kind [signed-by=$key] $address $suite main"
-        elif [ "$suite" = "$codename" ]; then
-            echo "$kind [signed-by=$key] $address $suite$suffix main"
-        fi
+        [ "$suite" = "$codename" ] || continue
+        for wanted; do
+            echo "$kind [signed-by=$key] $address $wanted main"
+        done
+    done
+}
+
+# private_sources KIND [SUFFIX]: such lines of each repository as it is, or of the system's own
+# release with SUFFIX (-backports) behind its name.
+private_sources() {
+    local kind=$1 suffix=${2:-} key address suite
+    if [ -n "$suffix" ]; then
+        release_sources "$kind" "$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")$suffix"
+        return
+    fi
+    key=$(archive_key)
+    distribution_repositories | while read -r address suite; do
+        echo "$kind [signed-by=$key] $address $suite main"
     done
 }
