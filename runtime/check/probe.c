@@ -74,10 +74,15 @@ static void raced(const ProbeHelper *helper, const KernelRow *row, const char *l
     tell_times(helper, row, line + used);
 }
 
+/* abort() ends with that on Windows, in a driver's own C library too; bad input, which is 3 elsewhere,
+ * is nothing that a child could have. */
+enum { ABORTED_ON_WINDOWS = 3 };
+
 /* The process was ended, or ended itself, before it was done. */
 static bool is_abrupt(int exit_code)
 {
-    return exit_code > 4 || exit_code < 0;   /* beyond the exit codes of timbre */
+    /* beyond the exit codes of timbre */
+    return exit_code > 4 || exit_code < 0 || exit_code == ABORTED_ON_WINDOWS;
 }
 
 void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_code, const char *line,

@@ -55,6 +55,8 @@ static int child_of_many(const char *mode, const char *rows)
             continue;
         }
         const bool second = !strcmp(name, "matmul_nn_tile");
+        if (second && !strcmp(mode, "asserts"))
+            exit(3);    /* as abort() on Windows */
         if (second && !strcmp(mode, "broken")) {
             printf("%s right 0.001 0.0", name);   /* and no more */
             fflush(stdout);
@@ -106,9 +108,10 @@ static int child(const char *mode, const char *rows)
     }
     if (!strcmp(mode, "fail"))
         puts("matmul_nt_coopmat failed compiling a kernel: no");
-    if (!strcmp(mode, "broken") || !strcmp(mode, "stuck") || !strcmp(mode, "slow") || !strcmp(mode, "first") ||
-        !strcmp(mode, "rest"))
-        return child_of_many(mode, rows);
+    static const char *const many[] = {"broken", "asserts", "stuck", "slow", "first", "rest"};
+    for (size_t i = 0; i < COUNT_OF(many); i++)
+        if (!strcmp(mode, many[i]))
+            return child_of_many(mode, rows);
     return 0;   /* "mute" says nothing */
 }
 
@@ -171,6 +174,12 @@ static void rows_share_a_child(Test *test, const char *program)
     CHECK(test, policy_verdict(&policy, "matmul_nn_tile")->finding == FINDING_CRASHED);
     CHECK(test, policy_verdict(&policy, "matmul_tn_tile")->finding == FINDING_FASTER);
     CHECK_NEAR(test, 0.007 + 2 + 3 * 100, total, 1e-9);   /* and tuning 99 is passed over */
+    KernelPolicy other = {0};
+    probe_in_child(&(ProbeHelper){.program = program, .command = "asserts", .seconds = 20, .row_seconds = 20},
+                   "matmul_nt_tile,matmul_nn_tile,matmul_tn_tile", &other);
+    REQUIRE(test, other.verdict_count == 3);
+    CHECK(test, policy_verdict(&other, "matmul_nn_tile")->finding == FINDING_CRASHED);
+    CHECK(test, policy_verdict(&other, "matmul_tn_tile")->finding == FINDING_FASTER);
     policy_forget(&policy, row->name);
     CHECK(test, policy.verdict_count == 2 && !policy_tuning(&policy, row->name));
 }
