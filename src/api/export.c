@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/api.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "export/export.h"
 #include "infer/generator.h"
@@ -27,7 +28,7 @@ tmb_status tmb_run_base(const char *run, char **model_path)
 }
 
 /* Logits that an adapter gives for a fixed prompt, [GENERATOR_MAX_LOGITS, vocab]. */
-static tmb_status probe_logits(tmb_device *device, tmb_model *model, const Adapter *adapter,
+static tmb_status probe_once(tmb_device *device, tmb_model *model, const Adapter *adapter,
                                float *logits)
 {
     Lora *lora = NULL;
@@ -52,10 +53,25 @@ done:
     return status;
 }
 
+/* A device that is lost is opened again, `*again` times at most. */
+static tmb_status probe_logits(tmb_device *device, tmb_model *model, const Adapter *adapter, int *again,
+                               float *logits)
+{
+    tmb_status status = probe_once(device, model, adapter, logits);
+    while (status == TMB_DEVICE_LOST && (*again)-- > 0) {
+        TRY(gpu_reopen(device->gpu));
+        log_warning("the device was lost; opened it again with half the work per submit, computing the "
+                    "logits anew");
+        status = probe_once(device, model, adapter, logits);
+    }
+    return status;
+}
+
 /* The largest difference between the logits of two adapters. */
 static tmb_status compare_logits(tmb_device *device, tmb_model *model, const Adapter *left,
                                  const Adapter *right, double *largest)
 {
+    int again = 1;
     size_t count = (size_t)GENERATOR_MAX_LOGITS * model_config(model->model)->vocab;
     float *a = mem_try(count, sizeof *a), *b = mem_try(count, sizeof *b);
     tmb_status status = TMB_OK;
@@ -63,9 +79,9 @@ static tmb_status compare_logits(tmb_device *device, tmb_model *model, const Ada
     if (!a || !b)
         status = fail(TMB_OUT_OF_HOST, "no memory for %zu logits", count);
     if (status == TMB_OK)
-        status = probe_logits(device, model, left, a);
+        status = probe_logits(device, model, left, &again, a);
     if (status == TMB_OK)
-        status = probe_logits(device, model, right, b);
+        status = probe_logits(device, model, right, &again, b);
     for (size_t i = 0; status == TMB_OK && i < count; i++)
         if (!(fabs((double)a[i] - (double)b[i]) <= *largest))
             *largest = fabs((double)a[i] - (double)b[i]);
@@ -87,7 +103,12 @@ tmb_status tmb_export(tmb_device *device, tmb_model *model, const tmb_export_par
                                         params->format, params->output, &inner));
     TRY_OR(done, status, adapter_load(params->output, model->model, info.sha256, &again));
     *out = (tmb_export_result){.tensors = inner.tensors, .bytes = inner.bytes};
-    TRY_OR(done, status, compare_logits(device, model, adapter, again, &out->largest_logit_difference));
+    status = compare_logits(device, model, adapter, again, &out->largest_logit_difference);
+    if (status == TMB_DEVICE_LOST)
+        status = fail_in(status, "%s was written, but the device was lost before its logits could "
+                         "be compared with the run's; to compare them, remove it and export again: ",
+                         params->output);
+    TRY_OR(done, status, status);
     if (!(out->largest_logit_difference <= 1e-4))
         status = fail(TMB_FAILED, "%s was written, but gives other logits than the run (by %g)",
                       params->output, out->largest_logit_difference);

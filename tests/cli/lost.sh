@@ -69,5 +69,12 @@ check 'train begins again' faulty '' 0 out train -o early --resume
 check 'train ends with the same bits as well' cmp calm/adapter/adapter.gguf early/adapter/adapter.gguf
 check 'train goes on' faulty '' 0 out train -o gone --resume
 check 'train ends with the same bits' cmp calm/adapter/adapter.gguf gone/adapter/adapter.gguf
+
+set -- "$timbre" export calm --to gguf-lora -o
+check 'export goes on' faulty 'lost@submit:4' 0 out "$@" voice.gguf
+check 'export says so' lines 1 'the device was lost; opened it again'
+check 'export gives up' faulty 'lost@submit:4,lost@submit:6' 4 out "$@" other.gguf
+check 'export says what to do' lines 2 'other.gguf was written, but .* remove it and export again'
+check 'export writes the same' cmp voice.gguf other.gguf
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]
