@@ -30,12 +30,14 @@ static bool same(const cJSON *a, const cJSON *b, const char *key)
     return !strcmp(text(a, key), text(b, key));
 }
 
-/* The record of the same device and driver is replaced, else this one is added. */
+/* The record of the same family, or of the same device and driver, is replaced, else this one is
+ * added. */
 static void put(cJSON *array, cJSON *record)
 {
     for (int i = 0; i < cJSON_GetArraySize(array); i++) {
         const cJSON *old = cJSON_GetArrayItem(array, i);
-        if (same(old, record, "device") && same(old, record, "driver") && same(old, record, "family")) {
+        if (text(record, "family")[0] ? same(old, record, "family")
+                                      : same(old, record, "device") && same(old, record, "driver")) {
             cJSON_ReplaceItemInArray(array, i, record);
             return;
         }
@@ -178,7 +180,9 @@ static void print_compiled(const cJSON *records, Text *page)
     text_print(page, "\n## Compiled, without the card\n\nEvery pipeline of the rows that the family "
                "can run, at the default tuning. *Subgroups* are how many of them a SIMD holds at "
                "once, the least and the median over the pipelines, where the driver tells; *widths* "
-               "how many pipelines got subgroups of up to 8 / 16 / more.\n\n"
+               "how many pipelines got subgroups of up to 8 / 16 / more. NVIDIA's cards are compiled for "
+               "by NVK, which is Mesa's driver and not NVIDIA's: that it compiles, on matrix units and "
+               "without a spill, promises nothing of the compiler that most such cards are used with.\n\n"
                "| family | such as | pipelines | failed | spilling | matrix units | subgroups | widths "
                "| most registers | driver | date |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(records, "compiled")) {
@@ -186,7 +190,7 @@ static void print_compiled(const cJSON *records, Text *page)
                    text(record, "cards"), number(record, "pipelines"), number(record, "failed"),
                    number(record, "spilled"), number(record, "matrix"));
         if (number(record, "occupancy_least") > 0)
-            text_print(page, "%.0f, %.0f", number(record, "occupancy_least"),
+            text_print(page, "%g, %g", number(record, "occupancy_least"),
                        number(record, "occupancy_median"));
         text_print(page, " | %.0f / %.0f / %.0f | %.0f (%s) | %s | %s |\n", number(record, "width_8"),
                    number(record, "width_16"), number(record, "width_more"),

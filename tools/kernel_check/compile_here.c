@@ -15,15 +15,18 @@ const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_INSTRUCTIONS] = "instructions",
 };
 
-/* The words of RADV, ANV and NVK, any case. Spilled scalars and vectors are added up. */
-static const struct { const char *words; Figure figure; } vocabulary[] = {
-    {"VGPRs", FIGURE_REGISTERS}, {"Max live registers", FIGURE_REGISTERS},
-    {"Number of GPRs", FIGURE_REGISTERS}, {"Spilled VGPRs", FIGURE_SPILLS},
-    {"Spilled SGPRs", FIGURE_SPILLS}, {"Spill Count", FIGURE_SPILLS},
-    {"Scratch size", FIGURE_SCRATCH}, {"Scratch Memory Size", FIGURE_SCRATCH},
-    {"SLM Size", FIGURE_SCRATCH}, {"LDS size", FIGURE_SHARED},
-    {"Workgroup Memory Size", FIGURE_SHARED}, {"Subgroups per SIMD", FIGURE_OCCUPANCY},
-    {"Instructions", FIGURE_INSTRUCTIONS}, {"Instruction Count", FIGURE_INSTRUCTIONS},
+/* The words of RADV, ANV and NVK, any case. Spilled scalars and vectors are added up. An NVIDIA
+ * processor is four SIMDs that share its subgroups (warps). */
+static const struct { const char *words; Figure figure; double scale; } vocabulary[] = {
+    {"VGPRs", FIGURE_REGISTERS, 1}, {"Max live registers", FIGURE_REGISTERS, 1},
+    {"Number of GPRs", FIGURE_REGISTERS, 1}, {"Spilled VGPRs", FIGURE_SPILLS, 1},
+    {"Spilled SGPRs", FIGURE_SPILLS, 1}, {"Spill Count", FIGURE_SPILLS, 1},
+    {"Spills", FIGURE_SPILLS, 1}, {"Spills to memory", FIGURE_SPILLS, 1},
+    {"Scratch size", FIGURE_SCRATCH, 1}, {"Scratch Memory Size", FIGURE_SCRATCH, 1},
+    {"SLM Size", FIGURE_SCRATCH, 1}, {"LDS size", FIGURE_SHARED, 1},
+    {"Workgroup Memory Size", FIGURE_SHARED, 1}, {"Subgroups per SIMD", FIGURE_OCCUPANCY, 1},
+    {"Max warps/SM", FIGURE_OCCUPANCY, 0.25}, {"Instructions", FIGURE_INSTRUCTIONS, 1},
+    {"Instruction Count", FIGURE_INSTRUCTIONS, 1},
 };
 
 static bool same_words(const char *a, const char *b)
@@ -65,14 +68,15 @@ static void add_code(cJSON *object, const GpuCode *code)
         for (size_t w = 0; w < COUNT_OF(vocabulary); w++)
             if (same_words(vocabulary[w].words, code->statistics[i].name)) {
                 double *figure = &figures[vocabulary[w].figure];
-                *figure = (*figure < 0 ? 0 : *figure) + code->statistics[i].value;
+                *figure = (*figure < 0 ? 0 : *figure) + code->statistics[i].value * vocabulary[w].scale;
             }
     cJSON_AddNumberToObject(object, "subgroup_size", code->subgroup_size);
     for (size_t i = 0; i < FIGURE_COUNT; i++)
         if (figures[i] >= 0)
             cJSON_AddNumberToObject(object, figure_names[i], figures[i]);
-    /* the instructions of matrix units: RDNA3's, Intel's */
-    bool matrix = code->machine && (strstr(code->machine, "v_wmma") || strstr(code->machine, "dpas"));
+    /* the instructions of matrix units: AMD's, Intel's, NVIDIA's */
+    bool matrix = code->machine && (strstr(code->machine, "v_wmma") || strstr(code->machine, "dpas") ||
+                                    strstr(code->machine, "hmma"));
     cJSON_AddBoolToObject(object, "matrix_unit", matrix);
 }
 

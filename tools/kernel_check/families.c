@@ -1,5 +1,6 @@
 #include "families.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,38 +8,61 @@
 #include "base/mem.h"
 #include "base/os.h"
 
+/* The numbers of a card are the driver's: family and revision of AMD's
+ * (amdgpu), chip of NVIDIA's (nouveau). One chip a generation: all of one have the same processors,
+ * and the compiler looks at these alone. */
 const CardFamily card_families[] = {
-    {"polaris10", VENDOR_AMD, NULL, "RX 480, RX 580"},
-    {"vega10", VENDOR_AMD, NULL, "RX Vega 56, Vega 64"},
-    {"raven", VENDOR_AMD, NULL, "Ryzen 2000 graphics"},
-    {"renoir", VENDOR_AMD, NULL, "Ryzen 4000 and 5000 graphics"},
-    {"navi10", VENDOR_AMD, NULL, "RX 5700 XT"},
-    {"navi14", VENDOR_AMD, NULL, "RX 5500 XT"},
-    {"vangogh", VENDOR_AMD, NULL, "Steam Deck"},
-    {"navi21", VENDOR_AMD, NULL, "RX 6800, RX 6900 XT"},
-    {"navi22", VENDOR_AMD, NULL, "RX 6700 XT"},
-    {"navi23", VENDOR_AMD, NULL, "RX 6600 XT"},
-    {"navi24", VENDOR_AMD, NULL, "RX 6500 XT"},
-    {"navi31", VENDOR_AMD, "gfx1100", "RX 7900 XTX"},
-    {"navi32", VENDOR_AMD, "gfx1101", "RX 7800 XT"},
-    {"navi33", VENDOR_AMD, "gfx1102", "RX 7600"},
-    {"phoenix", VENDOR_AMD, "gfx1103_r1", "Ryzen 7040 graphics"},
-    {"gfx1150", VENDOR_AMD, NULL, "Ryzen AI 300 graphics"},
-    {"gfx1201", VENDOR_AMD, NULL, "RX 9070 XT"},
-    {"skl", VENDOR_INTEL, NULL, "HD Graphics 530"},
-    {"icl", VENDOR_INTEL, NULL, "Iris Plus, 10th generation"},
-    {"tgl", VENDOR_INTEL, NULL, "Iris Xe, 11th generation"},
-    {"adl", VENDOR_INTEL, NULL, "UHD 770, 12th generation"},
-    {"rpl", VENDOR_INTEL, NULL, "UHD 770, 13th generation"},
-    {"dg2", VENDOR_INTEL, NULL, "Arc A750, A770"},
-    {"mtl", VENDOR_INTEL, NULL, "Core Ultra 100 graphics"},
-    {"arl", VENDOR_INTEL, NULL, "Core Ultra 200 graphics"},
-    {"lnl", VENDOR_INTEL, NULL, "Core Ultra 200V graphics"},
-    {"bmg", VENDOR_INTEL, NULL, "Arc B570, B580"},
+    {"polaris10", COMPILER_AMD, NULL, "RX 480, RX 580", {0}},
+    {"vega10", COMPILER_AMD, NULL, "RX Vega 56, Vega 64", {0}},
+    {"raven", COMPILER_AMD, NULL, "Ryzen 2000 graphics", {0}},
+    {"renoir", COMPILER_AMD, NULL, "Ryzen 4000 and 5000 graphics", {0}},
+    {"navi10", COMPILER_AMD, NULL, "RX 5700 XT", {0}},
+    {"navi14", COMPILER_AMD, NULL, "RX 5500 XT", {0}},
+    {"vangogh", COMPILER_AMD, NULL, "Steam Deck", {0}},
+    {"navi21", COMPILER_AMD, NULL, "RX 6800, RX 6900 XT", {0}},
+    {"navi22", COMPILER_AMD, NULL, "RX 6700 XT", {0}},
+    {"navi23", COMPILER_AMD, NULL, "RX 6600 XT", {0}},
+    {"navi24", COMPILER_AMD, NULL, "RX 6500 XT", {0}},
+    {"navi31", COMPILER_AMD, "gfx1100", "RX 7900 XTX", {0}},
+    {"navi32", COMPILER_AMD, "gfx1101", "RX 7800 XT", {0}},
+    {"navi33", COMPILER_AMD, "gfx1102", "RX 7600", {0}},
+    {"phoenix", COMPILER_AMD, "gfx1103_r1", "Ryzen 7040 graphics", {0}},
+    {"gfx1150", COMPILER_AMD, NULL, "Ryzen AI 300 graphics", {0}},
+    {"gfx1151", COMPILER_AMD_NEWEST, NULL, "Ryzen AI Max graphics", {STANDIN_AMD, 0x1586, 0xc0, 150, 0x0b05}},
+    {"gfx1152", COMPILER_AMD_NEWEST, NULL, "Ryzen AI 5 340 graphics", {STANDIN_AMD, 0x1114, 0x40, 150, 0x0b05}},
+    {"gfx1200", COMPILER_AMD_NEWEST, NULL, "RX 9060 XT", {STANDIN_AMD, 0x7590, 0x40, 152, 0x0c00}},
+    {"gfx1201", COMPILER_AMD_NEWEST, NULL, "RX 9070 XT", {STANDIN_AMD, 0x7550, 0x50, 152, 0x0c00}},
+    {"skl", COMPILER_INTEL, NULL, "HD Graphics 530", {0}},
+    {"icl", COMPILER_INTEL, NULL, "Iris Plus, 10th generation", {0}},
+    {"tgl", COMPILER_INTEL, NULL, "Iris Xe, 11th generation", {0}},
+    {"adl", COMPILER_INTEL, NULL, "UHD 770, 12th generation", {0}},
+    {"rpl", COMPILER_INTEL, NULL, "UHD 770, 13th generation", {0}},
+    {"dg2", COMPILER_INTEL, NULL, "Arc A750, A770", {0}},
+    {"mtl", COMPILER_INTEL, NULL, "Core Ultra 100 graphics", {0}},
+    {"arl", COMPILER_INTEL, NULL, "Core Ultra 200 graphics", {0}},
+    {"lnl", COMPILER_INTEL, NULL, "Core Ultra 200V graphics", {0}},
+    {"bmg", COMPILER_INTEL, NULL, "Arc B570, B580", {0}},
+    {"ptl", COMPILER_INTEL_NEWEST, NULL, "Core Ultra 300 graphics", {0}},
+    {"kepler", COMPILER_NVIDIA, "gk104", "GTX 660 to 770", {STANDIN_NVIDIA, 0x1180, 0xe4, 0, 0}},
+    {"maxwell", COMPILER_NVIDIA, "gm204", "GTX 960 to 980 Ti", {STANDIN_NVIDIA, 0x13c0, 0x124, 0, 0}},
+    {"pascal", COMPILER_NVIDIA, "gp104", "GTX 1050 to 1080 Ti", {STANDIN_NVIDIA, 0x1b80, 0x134, 0, 0}},
+    {"volta", COMPILER_NVIDIA, "gv100", "Titan V, V100", {STANDIN_NVIDIA, 0x1d81, 0x140, 0, 0}},
+    {"turing", COMPILER_NVIDIA, "tu102", "RTX 2060 to 2080 Ti", {STANDIN_NVIDIA, 0x1e04, 0x162, 0, 0}},
+    {"ampere", COMPILER_NVIDIA, "ga102", "RTX 3050 to 3090 Ti", {STANDIN_NVIDIA, 0x2204, 0x172, 0, 0}},
+    {"ada", COMPILER_NVIDIA, "ad102", "RTX 4060 to 4090", {STANDIN_NVIDIA, 0x2684, 0x192, 0, 0}},
+    {"blackwell", COMPILER_NVIDIA, "gb202", "RTX 5060 to 5090", {STANDIN_NVIDIA, 0x2b85, 0x1b2, 0, 0}},
 };
 const size_t card_family_count = COUNT_OF(card_families);
 
-static const char *const vendor_names[VENDOR_COUNT] = {[VENDOR_AMD] = "amd", [VENDOR_INTEL] = "intel"};
+/* What compilers.json calls each driver, whose cards it is for, and the file of the system's own
+ * that will do as well, NULL: none does. */
+static const struct { const char *key, *vendor, *system; } compilers_table[COMPILER_COUNT] = {
+    [COMPILER_AMD] = {"amd", "amd", "radeon"},
+    [COMPILER_INTEL] = {"intel", "intel", NULL},
+    [COMPILER_AMD_NEWEST] = {"amd_newest", "amd", "radeon"},
+    [COMPILER_INTEL_NEWEST] = {"intel_newest", "intel", NULL},
+    [COMPILER_NVIDIA] = {"nvidia", "nvidia", "nouveau"},
+};
 
 tmb_status families_chosen(const char *list, bool *chosen)
 {
@@ -47,28 +71,32 @@ tmb_status families_chosen(const char *list, bool *chosen)
         bool known = false;
         for (size_t i = 0; i < card_family_count; i++) {
             const char *const names[] = {card_families[i].name, card_families[i].alias,
-                                         vendor_names[card_families[i].vendor], "all"};
+                                         compilers_table[card_families[i].compiler].vendor, "all"};
             for (size_t n = 0; n < COUNT_OF(names); n++)
                 if (names[n] && strlen(names[n]) == length && !strncmp(names[n], list, length))
                     known = chosen[i] = true;
         }
         if (!known)
-            return fail(TMB_USAGE, "--compile-for %.*s: it takes amd, intel, all, or families such "
-                                   "as navi31,dg2", (int)length, list);
+            return fail(TMB_USAGE, "--compile-for %.*s: it takes amd, intel, nvidia, all, or "
+                                   "families such as navi31,dg2,ampere", (int)length, list);
         list += length + (list[length] == ',');
     }
     return TMB_OK;
 }
 
-/* The first that exists of the places where distributions put AMD's driver. */
-static void find_system_driver(Compiler *compiler)
+/* The first that exists of the places where distributions put the driver. */
+static char *find_system_driver(const char *name)
 {
     static const char *const places[] = {
-        "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json", "/usr/share/vulkan/icd.d/radeon_icd.json",
-        "/usr/share/vulkan/icd.d/radeon_icd.aarch64.json", "/etc/vulkan/icd.d/radeon_icd.x86_64.json"};
-    for (size_t i = 0; i < COUNT_OF(places) && !compiler->driver; i++)
-        if (os_exists(places[i]))
-            compiler->driver = mem_string(places[i]);
+        "/usr/share/vulkan/icd.d/%s_icd.x86_64.json", "/usr/share/vulkan/icd.d/%s_icd.json",
+        "/usr/share/vulkan/icd.d/%s_icd.aarch64.json", "/etc/vulkan/icd.d/%s_icd.x86_64.json"};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        char path[128];
+        snprintf(path, sizeof path, places[i], name);
+        if (os_exists(path))
+            return mem_string(path);
+    }
+    return NULL;
 }
 
 static char *setting(const JsonAt *at, const char *key)
@@ -79,60 +107,97 @@ static char *setting(const JsonAt *at, const char *key)
     return mem_string(text);
 }
 
-static void find_cached_drivers(const char *cache, Compiler out[VENDOR_COUNT])
+static void find_cached_drivers(const char *cache, Compiler out[COMPILER_COUNT])
 {
     cJSON *tree = NULL;
     char *path = os_join(cache, "compilers/compilers.json");
     if (os_exists(path) && json_read_file(path, &tree) == TMB_OK) {
         JsonAt at = json_at(path, tree), one;
-        for (size_t v = 0; v < VENDOR_COUNT; v++)
-            if (json_has(&at, vendor_names[v]) && json_object(&at, vendor_names[v], &one) == TMB_OK)
-                out[v] = (Compiler){setting(&one, "driver"), setting(&one, "libraries"),
-                                    setting(&one, "preload"), NULL};
+        for (size_t k = 0; k < COMPILER_COUNT; k++)
+            if (json_has(&at, compilers_table[k].key) &&
+                json_object(&at, compilers_table[k].key, &one) == TMB_OK)
+                out[k] = (Compiler){setting(&one, "driver"), setting(&one, "libraries"),
+                                    setting(&one, "preload"), setting(&one, "linker"), NULL};
     }
     cJSON_Delete(tree);
     free(path);
 }
 
-void compilers_find(Compiler out[VENDOR_COUNT])
+/* standin/ as a library, beside this program; NULL: this build has none. */
+static char *find_standin(void)
+{
+    char *program = os_executable(), *path = NULL;
+    char *end = program ? strrchr(program, '/') : NULL;
+    if (end) {
+        *end = '\0';
+        path = os_join(program, "libstandin.so");
+    }
+    if (path && !os_exists(path)) {
+        free(path);
+        path = NULL;
+    }
+    free(program);
+    return path;
+}
+
+static bool asks_standin(CompilerKind kind)
+{
+    return kind == COMPILER_AMD_NEWEST || kind == COMPILER_NVIDIA;
+}
+
+void compilers_find(Compiler out[COMPILER_COUNT])
 {
     const char *choice = getenv("TIMBRE_COMPILERS");   /* "system": not the ones in the cache */
     char *cache = choice && !strcmp(choice, "system") ? NULL : os_cache_directory();
-    for (size_t v = 0; v < VENDOR_COUNT; v++)
-        out[v] = (Compiler){0};
+    for (size_t k = 0; k < COMPILER_COUNT; k++)
+        out[k] = (Compiler){0};
     if (cache)
         find_cached_drivers(cache, out);
-    if (!out[VENDOR_AMD].driver)
-        find_system_driver(&out[VENDOR_AMD]);
-    for (size_t v = 0; v < VENDOR_COUNT; v++)
-        out[v].missing = out[v].driver ? NULL : "no driver here; tools/compilers-setup fetches it";
+    for (size_t k = 0; k < COMPILER_COUNT; k++) {
+        if (!out[k].driver && compilers_table[k].system)
+            out[k].driver = find_system_driver(compilers_table[k].system);
+        if (!out[k].preload && asks_standin((CompilerKind)k))
+            out[k].preload = find_standin();
+        if (!out[k].driver)
+            out[k].missing = "no driver here; tools/compilers-setup fetches it";
+        else if (!out[k].preload && asks_standin((CompilerKind)k))
+            out[k].missing = "nothing plays the card's part: libstandin.so is built on Linux only";
+    }
     free(cache);
 }
 
-void compilers_free(Compiler compilers[VENDOR_COUNT])
+void compilers_free(Compiler compilers[COMPILER_COUNT])
 {
-    for (size_t v = 0; v < VENDOR_COUNT; v++) {
-        free(compilers[v].driver);
-        free(compilers[v].libraries);
-        free(compilers[v].preload);
-        compilers[v] = (Compiler){0};
+    for (size_t k = 0; k < COMPILER_COUNT; k++) {
+        free(compilers[k].driver);
+        free(compilers[k].libraries);
+        free(compilers[k].preload);
+        free(compilers[k].linker);
+        compilers[k] = (Compiler){0};
     }
 }
 
-void compiler_enter(const Compiler *compiler, Vendor vendor, const char *name)
+void compiler_enter(const Compiler *compiler, const CardFamily *family, const char *name)
 {
+    const CompilerKind kind = family->compiler;
+    const StandinCard *card = &family->card;
+    char described[32];
+    snprintf(described, sizeof described, STANDIN_FORMAT, card->vendor, card->device, card->chip, card->family,
+             card->graphics);
     os_set_environment("VK_ICD_FILENAMES", compiler->driver);
     os_set_environment("VK_DRIVER_FILES", compiler->driver);
     os_set_environment("LD_LIBRARY_PATH", compiler->libraries);
     os_set_environment("LD_PRELOAD", compiler->preload);
-    os_set_environment("RADV_FORCE_FAMILY", vendor == VENDOR_AMD ? name : NULL);
-    os_set_environment("INTEL_STUB_GPU_PLATFORM", vendor == VENDOR_INTEL ? name : NULL);
+    os_set_environment("RADV_FORCE_FAMILY", kind == COMPILER_AMD ? name : NULL);
+    os_set_environment("INTEL_STUB_GPU_PLATFORM",
+                       kind == COMPILER_INTEL || kind == COMPILER_INTEL_NEWEST ? name : NULL);
+    os_set_environment(STANDIN_VARIABLE, asks_standin(kind) ? described : NULL);
 }
 
 void compiler_leave(void)
 {
-    static const char *const names[] = {"VK_ICD_FILENAMES", "VK_DRIVER_FILES", "LD_LIBRARY_PATH",
-                                        "LD_PRELOAD", "RADV_FORCE_FAMILY", "INTEL_STUB_GPU_PLATFORM"};
+    static const char *const names[] = {"VK_ICD_FILENAMES", "VK_DRIVER_FILES", "LD_LIBRARY_PATH", "LD_PRELOAD",
+                                        "RADV_FORCE_FAMILY", "INTEL_STUB_GPU_PLATFORM", STANDIN_VARIABLE};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         os_set_environment(names[i], NULL);
 }

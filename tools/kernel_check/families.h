@@ -6,14 +6,22 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "standin/standin.h"
 
-typedef enum Vendor { VENDOR_AMD, VENDOR_INTEL, VENDOR_COUNT } Vendor;
+/* The drivers, by what makes them believe in a card: RADV_FORCE_FAMILY, Mesa's library in Intel's
+ * kernel driver's place, ours (standin/) in AMD's and NVIDIA's. The newest know cards that the
+ * distribution's backports do not, and are a newer release's with its libraries. */
+typedef enum CompilerKind {
+    COMPILER_AMD, COMPILER_INTEL, COMPILER_AMD_NEWEST, COMPILER_INTEL_NEWEST, COMPILER_NVIDIA,
+    COMPILER_COUNT
+} CompilerKind;
 
 typedef struct CardFamily {
     const char *name;        /* as --compile-for takes it */
-    Vendor vendor;
-    const char *alias;       /* what older drivers call it, or NULL */
+    CompilerKind compiler;
+    const char *alias;       /* what older drivers call it, NVIDIA: its chip; or NULL */
     const char *cards;       /* some of them, for people */
+    StandinCard card;        /* of the compilers that ask standin/ */
 } CardFamily;
 extern const CardFamily card_families[];
 extern const size_t card_family_count;
@@ -28,14 +36,15 @@ typedef struct Compiler {
     char *driver;            /* file for the Vulkan loader */
     char *libraries;         /* folder that LD_LIBRARY_PATH needs, or NULL */
     char *preload;           /* library that plays the kernel's part, or NULL */
+    char *linker;            /* the dynamic linker of these libraries, or NULL: the system's will do */
     const char *missing;
 } Compiler;
-void compilers_find(Compiler out[VENDOR_COUNT]);
-void compilers_free(Compiler compilers[VENDOR_COUNT]);
+void compilers_find(Compiler out[COMPILER_COUNT]);
+void compilers_free(Compiler compilers[COMPILER_COUNT]);
 
 /* Sets the environment of children that compile for the family under this name of it, and
  * undoes that. */
-void compiler_enter(const Compiler *compiler, Vendor vendor, const char *name);
+void compiler_enter(const Compiler *compiler, const CardFamily *family, const char *name);
 void compiler_leave(void);
 
 #endif

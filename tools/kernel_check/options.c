@@ -37,7 +37,7 @@ static const struct OptionRow {
      "kv heads, head size, vocabulary", TEXT_OPTION, offsetof(Options, sizes)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
-    {"--compile-for", "LIST", "amd, intel, all or names: compile for cards that are not here",
+    {"--compile-for", "LIST", "amd, intel, nvidia, all or names: compile for cards that are not here",
      TEXT_OPTION, offsetof(Options, compile_for)},
     {"--compile-here", NULL, NULL, FLAG_OPTION, offsetof(Options, compile_here)},
     {"--snapshot", "FILE", "what the devices say of themselves, as JSON; runs nothing", TEXT_OPTION,

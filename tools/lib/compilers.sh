@@ -123,23 +123,58 @@ compilers_setup_shim() {
     return 1
 }
 
-# compilers_setup_drivers: the distribution's newer Mesa and what says where it is.
+# compiler_entry FOLDER KEY PART LIBRARIES [NAME VALUE]…: one driver's place in compilers.json.
+compiler_entry() {
+    local folder=$1 key=$2 part=$3 libraries=$4
+    shift 4
+    driver_file "$folder" "$key" "$libraries/libvulkan_$part.so" >/dev/null
+    printf '%s"%s": {"driver": "%s/%s.json", "libraries": "%s"' "$separator" "$key" "$folder" "$key" "$libraries"
+    [ $# = 0 ] || printf ', "%s": "%s"' "$@"
+    printf '}'
+    separator=', '
+}
+
+# compilers_record FOLDER: writes down where the drivers are that have been fetched.
+compilers_record() {
+    local folder=$1 libraries linker shim=$1/libintel_noop_drm_shim.so separator=
+    {
+        printf '{'
+        libraries=$(dirname "$(ls "$(cache_folder)"/backports/root/usr/lib/*/libvulkan_radeon.so 2>/dev/null)")
+        if [ "$libraries" != . ]; then
+            compiler_entry "$folder" amd radeon "$libraries"
+            [ ! -f "$shim" ] || compiler_entry "$folder" intel intel "$libraries" preload "$shim"
+        fi
+        libraries=$(dirname "$(ls "$(cache_folder)"/matrix/root/usr/lib/*/libvulkan_radeon.so 2>/dev/null)")
+        linker=$(ls "$libraries"/ld-linux*.so.* 2>/dev/null)
+        if [ "$libraries" != . ] && [ -n "$linker" ]; then
+            compiler_entry "$folder" amd_newest radeon "$libraries" linker "$linker"
+            compiler_entry "$folder" nvidia nouveau "$libraries" linker "$linker"
+            [ ! -f "$shim" ] ||
+                compiler_entry "$folder" intel_newest intel "$libraries" linker "$linker" preload "$shim"
+        fi
+        echo '}'
+    } >"$folder/compilers.json"
+}
+
+# compilers_setup_drivers: the distribution's newer Mesa.
 compilers_setup_drivers() {
-    local folder libraries part
+    local folder
     folder=$(compilers_folder) && mkdir -p "$folder" || return 1
     if ! driver_backports >/dev/null; then
         echo "the newer drivers could not be fetched: $(tail -n 1 "$(cache_folder)/backports/log")"
         return 1
     fi
-    libraries=$(dirname "$(ls "$(cache_folder)"/backports/root/usr/lib/*/libvulkan_radeon.so)")
-    for part in radeon intel; do
-        driver_file "$folder" "$part" "$libraries/libvulkan_$part.so" >/dev/null
-    done
-    {
-        printf '{"amd": {"driver": "%s", "libraries": "%s"}' "$folder/radeon.json" "$libraries"
-        [ ! -f "$folder/libintel_noop_drm_shim.so" ] ||
-            printf ', "intel": {"driver": "%s", "libraries": "%s", "preload": "%s"}' "$folder/intel.json" \
-                "$libraries" "$folder/libintel_noop_drm_shim.so"
-        echo '}'
-    } >"$folder/compilers.json"
+    compilers_record "$folder"
+}
+
+# compilers_setup_newest: the newest Mesa that a release of the distribution has, with that
+# release's libraries; it knows NVIDIA's cards and what came after the backports.
+compilers_setup_newest() {
+    local folder said
+    folder=$(compilers_folder) && mkdir -p "$folder" || return 1
+    if ! said=$(driver_matrix); then
+        echo "the newest drivers could not be fetched: $said"
+        return 1
+    fi
+    compilers_record "$folder"
 }
