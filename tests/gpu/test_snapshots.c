@@ -20,6 +20,8 @@ enum {
     USUAL = GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_STORAGE16 | GPU_CAP_INT8,
     GCN = GPU_CAP_SUBGROUP | GPU_CAP_STORAGE16 | GPU_CAP_INT8 | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,
     AMD = USUAL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* and no clock without the card */
+    AMD_NEWEST = AMD | GPU_CAP_F16 | GPU_CAP_COOPMAT | GPU_CAP_TIMESTAMPS,
+    NVIDIA = (USUAL & ~GPU_CAP_SUBGROUP_SIZE) | GPU_CAP_TIMESTAMPS | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,
     INTEL = USUAL | GPU_CAP_TIMESTAMPS | GPU_CAP_F16,
     INTEL_SHARED = INTEL | GPU_CAP_MEMORY_BUDGET | GPU_CAP_TEXEL,   /* the graphics of processors */
     CPU_FLOOR = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE | GPU_CAP_TIMESTAMPS,
@@ -31,7 +33,8 @@ enum {
 #define SMALL_TILES "256,64,64,16,4,4,1,1", "4,64,4", "2,64,4"
 #define CPU_TILES "32", "8,64", "8,64"
 
-/* heap 0: a driver without its card offers no memory, and the device is refused for that. */
+/* heap 0: a driver without its card offers no memory, and the device is refused for that; over a
+ * stand-in for the kernel it offers what that says, which is no card's. */
 typedef struct Expected {
     const char *file;
     GpuKind kind;
@@ -63,7 +66,19 @@ static const Expected expected[] = {
      "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"radv-navi31", GPU_DISCRETE, AMD | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 64, 64, 0, 4095, 0,
      false, "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
-    {"radv-gfx1201", GPU_INTEGRATED, AMD | GPU_CAP_F16, 32, 64, 64, 0, 4095, 0, false,
+    {"radv-gfx1151", GPU_INTEGRATED, AMD_NEWEST, 32, 64, 64, 0, 4095, 21845, false, "matmul_nt_tile",
+     "attention_fwd_tile", LARGE_TILES},
+    {"radv-gfx1201", GPU_DISCRETE, AMD_NEWEST, 32, 64, 64, 0, 4095, 16384, false, "matmul_nt_tile",
+     "attention_fwd_tile", LARGE_TILES},
+    {"nvk-maxwell", GPU_DISCRETE, NVIDIA, 32, 32, 48, 0, 2048, 8192, false, "matmul_nt_tile",
+     "attention_fwd_tile", LARGE_TILES},
+    {"nvk-pascal", GPU_DISCRETE, NVIDIA, 32, 32, 48, 0, 2048, 8192, false, "matmul_nt_tile",
+     "attention_fwd_tile", LARGE_TILES},
+    {"nvk-turing", GPU_DISCRETE, NVIDIA | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 32, 48, 0, 2048, 8192, false,
+     "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
+    {"nvk-ada", GPU_DISCRETE, NVIDIA | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 32, 48, 0, 2048, 8192, false,
+     "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
+    {"nvk-blackwell", GPU_DISCRETE, NVIDIA | GPU_CAP_F16 | GPU_CAP_COOPMAT, 32, 32, 48, 0, 2048, 8192, false,
      "matmul_nt_tile", "attention_fwd_tile", LARGE_TILES},
     {"anv-skl", GPU_INTEGRATED, INTEL_SHARED, 8, 32, 64, 16, 2048, 2048, true, "matmul_nt_tile",
      "attention_fwd_tile", SMALL_TILES},

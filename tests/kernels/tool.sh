@@ -32,6 +32,7 @@ expect 2 'chosen by --kernel' scale
 expect 2 'needs --bench' --baseline x.json
 expect 2 'are for --shader' --define A=1
 expect 2 'is no number' --seed one
+expect 2 'families such as' --compile-for navi31,voodoo
 expect 0 'of [0-9]* kernels built' --version
 expect 0 'skeleton:' --contract scale
 

@@ -11,6 +11,7 @@ enum {   /* calls of the driver, and what can be asked of it (drm/amdgpu_drm.h) 
     INFO_WORKS = 0x00, INFO_ENGINE = 0x02, INFO_ENGINE_COUNT = 0x03, INFO_FIRMWARE = 0x0e,
     INFO_REGISTERS = 0x15, INFO_DEVICE = 0x16, INFO_MEMORY = 0x19,
     ENGINE_GRAPHICS = 0, ENGINE_COMPUTE = 1, REGISTER_ADDRESSES = 0x263e,
+    FAMILY_RDNA35 = 150, FLAG_PROCESSOR = 1,   /* graphics of processors, all of that family */
     SHADER_ENGINES = 4, ARRAYS_PER_ENGINE = 2, UNITS_PER_ARRAY = 8
 };
 static const uint64_t memory_bytes = 16ull << 30;
@@ -56,6 +57,7 @@ static struct device device_of(const StandinCard *card)
 {
     struct device device = {
         .device_id = card->device, .external_revision = card->chip, .family = card->family,
+        .flags = card->family == FAMILY_RDNA35 ? FLAG_PROCESSOR : 0,
         .engines = SHADER_ENGINES, .arrays_per_engine = ARRAYS_PER_ENGINE, .counter_khz = 100000,
         .engine_khz = 2500000, .memory_khz = 1250000,
         .units = SHADER_ENGINES * ARRAYS_PER_ENGINE * UNITS_PER_ARRAY,
