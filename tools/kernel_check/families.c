@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-/* The numbers of a card are the driver's: family and revision of AMD's
- * (amdgpu), chip of NVIDIA's (nouveau). One chip a generation: all of one have the same processors,
- * and the compiler looks at these alone. */
+/* The numbers of a card are the kernel drivers': amdgpu's of family and revision, nouveau's of the
+ * chip. One NVIDIA chip stands for its generation, whose processors are alike to the compiler; but
+ * for Kepler, where GK104 and below have a quarter of the registers (63 an invocation) and spill. */
 const CardFamily card_families[] = {
     {"polaris10", COMPILER_AMD, NULL, "RX 480, RX 580", {0}},
     {"vega10", COMPILER_AMD, NULL, "RX Vega 56, Vega 64", {0}},
@@ -19,6 +19,7 @@ const CardFamily card_families[] = {
     {"navi10", COMPILER_AMD, NULL, "RX 5700 XT", {0}},
     {"navi14", COMPILER_AMD, NULL, "RX 5500 XT", {0}},
     {"vangogh", COMPILER_AMD, NULL, "Steam Deck", {0}},
+    {"rembrandt", COMPILER_AMD, NULL, "Ryzen 6000 graphics", {0}},
     {"navi21", COMPILER_AMD, NULL, "RX 6800, RX 6900 XT", {0}},
     {"navi22", COMPILER_AMD, NULL, "RX 6700 XT", {0}},
     {"navi23", COMPILER_AMD, NULL, "RX 6600 XT", {0}},
@@ -43,7 +44,7 @@ const CardFamily card_families[] = {
     {"lnl", COMPILER_INTEL, NULL, "Core Ultra 200V graphics", {0}},
     {"bmg", COMPILER_INTEL, NULL, "Arc B570, B580", {0}},
     {"ptl", COMPILER_INTEL_NEWEST, NULL, "Core Ultra 300 graphics", {0}},
-    {"kepler", COMPILER_NVIDIA, "gk104", "GTX 660 to 770", {STANDIN_NVIDIA, 0x1180, 0xe4, 0, 0}},
+    {"kepler", COMPILER_NVIDIA, "gk110", "GTX 780, Titan", {STANDIN_NVIDIA, 0x1004, 0xf0, 0, 0}},
     {"maxwell", COMPILER_NVIDIA, "gm204", "GTX 960 to 980 Ti", {STANDIN_NVIDIA, 0x13c0, 0x124, 0, 0}},
     {"pascal", COMPILER_NVIDIA, "gp104", "GTX 1050 to 1080 Ti", {STANDIN_NVIDIA, 0x1b80, 0x134, 0, 0}},
     {"volta", COMPILER_NVIDIA, "gv100", "Titan V, V100", {STANDIN_NVIDIA, 0x1d81, 0x140, 0, 0}},
