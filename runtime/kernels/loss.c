@@ -116,7 +116,6 @@ static const KernelCase bwd_cases[] = {
     {"folded fours", &folded_fours, bwd_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CROSS_ENTROPY                                                                    \
@@ -137,21 +136,15 @@ static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}
     CROSS_ENTROPY, .grid = cross_entropy_bwd_grid, .tolerance = 2e-6,                    \
     .reference = cross_entropy_bwd_reference, .cases = bwd_cases,                        \
     .case_count = COUNT_OF(bwd_cases)
-/* any vocabulary; multiples of 4; the same on CPU drivers */
-#define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
-#define VECTORS .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                        \
-                .tuning_count = COUNT_OF(tunings), .suits = in_vectors
-#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP,                   \
-              .subgroup_size = 8, .spec_count = 1, .tuning = {{8}}, .suits = in_vectors
 
 #define ITEMS .spec_count = 1, .tuning = {{64}}, .tunings = item_tunings, .tuning_count = COUNT_OF(item_tunings)
 
 const KernelRow rows_loss[] = {
-    {.name = "cross_entropy_fwd", FWD("cross_entropy_fwd"), ANY},
-    {.name = "cross_entropy_fwd_vectors", FWD("cross_entropy_fwd"), VECTORS},
+    {.name = "cross_entropy_fwd", FWD("cross_entropy_fwd"), TREE_ROW},
+    {.name = "cross_entropy_fwd_vectors", FWD("cross_entropy_fwd"), TREE_VECTORS_ROW(in_vectors)},
     {.name = "cross_entropy_fwd_subgroup", FWD("cross_entropy_fwd"), SUBGROUP_ROW, .suits = in_vectors,
      .tune = true, .timed = "smollm2", .shape = cross_entropy_shape},
-    {.name = "cross_entropy_fwd_texel", FWD("cross_entropy_fwd"), TEXEL, .texels = 1 << 0},
+    {.name = "cross_entropy_fwd_texel", FWD("cross_entropy_fwd"), REDUCE_TEXEL_ROW(in_vectors), .texels = 1 << 0},
     /* not for use: the reduction over subgroups of every size, on any device */
     {.name = "cross_entropy_fwd_emulated", FWD("cross_entropy_fwd_emulated"), .rank = 90,
      .suits = in_vectors, .spec_count = 2, .tuning = {{64, 32}}, .tunings = subgroup_tunings,

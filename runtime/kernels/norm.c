@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "kernels/families.h"
 #include "kernels/inputs.h"
+#include "kernels/norm.h"
 #include "kernels/subgroups.h"
 #include "rmsnorm.push.h"
 
@@ -159,27 +160,24 @@ static const KernelCase bwd_w_cases[] = {
     {"folded", &folded_wide, rmsnorm_bwd_w_input}, {"wide", &wide, rmsnorm_bwd_w_input},
 };
 
-static bool in_vectors(const void *push)
+bool norm_in_vectors(const void *push)
 {
     return ((const RmsnormPush *)push)->cols % 4 == 0;
 }
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 #define NORM .push_bytes = sizeof(RmsnormPush), .flops = rmsnorm_flops
-/* sums of squares of larger values are beyond f32 */
-#define SQUARED 0x1p40f
 #define FWD                                                                                \
     .family = "rmsnorm_fwd",                                                               \
-    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32},              \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32},              \
              {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32}},                 \
     NORM, .extent = rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,               \
     .reference = rmsnorm_fwd_reference, CASES(fwd_cases)
 #define ADD_FWD                                                                            \
     .family = "add_rmsnorm_fwd",                                                           \
-    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, SQUARED},     \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED},     \
              {"w", GPU_READ, .dtype = DTYPE_F32}, {"x", GPU_WRITE, .dtype = DTYPE_F32},                      \
              {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32}},                 \
     NORM, .extent = add_rmsnorm_extent, .grid = rmsnorm_grid, .tolerance = 1e-6,           \
@@ -191,26 +189,20 @@ static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{12
              {"dx", GPU_ADD, .dtype = DTYPE_F32}},                                                  \
     NORM, .extent = rmsnorm_bwd_x_extent, .grid = rmsnorm_grid, .tolerance = 2e-6,         \
     .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases)
-/* any columns; multiples of 4; the same on CPU drivers */
-#define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings)
-#define VECTORS .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                          \
-                .tuning_count = COUNT_OF(tunings), .suits = in_vectors
-#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8, \
-              .spec_count = 1, .tuning = {{8}}, .suits = in_vectors
 
 const KernelRow rows_norm[] = {
-    {.name = "rmsnorm_fwd", FWD, ANY},
-    {.name = "rmsnorm_fwd_vectors", FWD, VECTORS},
-    {.name = "rmsnorm_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = in_vectors},
-    {.name = "rmsnorm_fwd_texel", FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
-    {.name = "add_rmsnorm_fwd", ADD_FWD, ANY},
-    {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, VECTORS},
-    {.name = "add_rmsnorm_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = in_vectors},
-    {.name = "add_rmsnorm_fwd_texel", ADD_FWD, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 2},
-    {.name = "rmsnorm_bwd_x", BWD_X, ANY},
-    {.name = "rmsnorm_bwd_x_vectors", BWD_X, VECTORS},
-    {.name = "rmsnorm_bwd_x_subgroup", BWD_X, SUBGROUP_ROW, .suits = in_vectors},
-    {.name = "rmsnorm_bwd_x_texel", BWD_X, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 3},
+    {.name = "rmsnorm_fwd", FWD, TREE_ROW},
+    {.name = "rmsnorm_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors)},
+    {.name = "rmsnorm_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_fwd_texel", FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1},
+    {.name = "add_rmsnorm_fwd", ADD_FWD, TREE_ROW},
+    {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors)},
+    {.name = "add_rmsnorm_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "add_rmsnorm_fwd_texel", ADD_FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 2},
+    {.name = "rmsnorm_bwd_x", BWD_X, TREE_ROW},
+    {.name = "rmsnorm_bwd_x_vectors", BWD_X, TREE_VECTORS_ROW(norm_in_vectors)},
+    {.name = "rmsnorm_bwd_x_subgroup", BWD_X, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_bwd_x_texel", BWD_X, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 3},
     {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
         .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"rstd", GPU_READ, .dtype = DTYPE_F32},

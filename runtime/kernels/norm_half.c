@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "kernels/families.h"
 #include "kernels/half_rows.h"
+#include "kernels/norm.h"
 #include "kernels/subgroups.h"
 #include "rmsnorm.push.h"
 
@@ -99,14 +100,6 @@ static const KernelCase cases[] = {
     {.name = "wide", .push = SIZED(3, 70001, 1)},
 };
 
-static bool in_vectors(const void *push)
-{
-    return ((const RmsnormPush *)push)->cols % 4 == 0;
-}
-
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
-/* sums of squares of larger values are beyond f32 */
-#define SQUARED 0x1p40f
 #define OUTPUTS                                                                            \
     {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32},                           \
     {"half_y", GPU_WRITE, .dtype = DTYPE_F16, .tolerance = 0x1.1p-10}, {"half_scale", GPU_WRITE, .dtype = DTYPE_F32}
@@ -115,29 +108,22 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
     .grid = norm_half_grid, .tolerance = 1e-6, .cases = cases, .case_count = COUNT_OF(cases)
 #define FWD                                                                                \
     .family = "rmsnorm_half_fwd",                                                          \
-    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32}, OUTPUTS},    \
+    .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32}, OUTPUTS},    \
     COMMON, .extent = norm_half_extent, .reference = norm_half_reference
 #define ADD_FWD                                                                            \
     .family = "add_rmsnorm_half_fwd",                                                      \
-    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, SQUARED},     \
+    .bind = {{"a", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED}, {"b", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED},     \
              {"w", GPU_READ, .dtype = DTYPE_F32}, {"x", GPU_WRITE, .dtype = DTYPE_F32}, OUTPUTS},            \
     COMMON, .extent = add_norm_half_extent, .reference = add_norm_half_reference
-/* As in norm.c: with the same threads the sums have the same bits. */
-#define ANY .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,             \
-            .tuning_count = COUNT_OF(tunings)
-#define VECTORS .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,         \
-                .tuning_count = COUNT_OF(tunings), .suits = in_vectors
-#define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8, \
-              .spec_count = 1, .tuning = {{8}}, .suits = in_vectors
 
 const KernelRow rows_norm_half[] = {
-    {.name = "rmsnorm_half_fwd", FWD, ANY},
-    {.name = "rmsnorm_half_fwd_vectors", FWD, VECTORS},
-    {.name = "rmsnorm_half_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = in_vectors},
-    {.name = "rmsnorm_half_fwd_texel", FWD, TEXEL, .texels = 1 << 0 | 1 << 1},
-    {.name = "add_rmsnorm_half_fwd", ADD_FWD, ANY},
-    {.name = "add_rmsnorm_half_fwd_vectors", ADD_FWD, VECTORS},
-    {.name = "add_rmsnorm_half_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = in_vectors},
-    {.name = "add_rmsnorm_half_fwd_texel", ADD_FWD, TEXEL, .texels = 1 << 0 | 1 << 1 | 1 << 2},
+    {.name = "rmsnorm_half_fwd", FWD, TREE_ROW},
+    {.name = "rmsnorm_half_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors)},
+    {.name = "rmsnorm_half_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_half_fwd_texel", FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1},
+    {.name = "add_rmsnorm_half_fwd", ADD_FWD, TREE_ROW},
+    {.name = "add_rmsnorm_half_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors)},
+    {.name = "add_rmsnorm_half_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "add_rmsnorm_half_fwd_texel", ADD_FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 2},
 };
 const size_t rows_norm_half_count = COUNT_OF(rows_norm_half);

@@ -91,7 +91,6 @@ static const KernelCase bwd_cases[] = {
     {"folded", &folded, softmax_bwd_input},
 };
 
-static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define SOFTMAX                                                                          \
     .push_bytes = sizeof(SoftmaxPush), .extent = softmax_extent, .grid = softmax_grid
 #define FWD                                                                              \
@@ -105,13 +104,11 @@ static const KernelTuning tunings[] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
              {"dx", GPU_ADD, .dtype = DTYPE_F32}},                                                \
     .reference = softmax_bwd_reference, .cases = bwd_cases,                              \
     .case_count = COUNT_OF(bwd_cases), .tolerance = 2e-6
-#define TREE .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tunings,          \
-             .tuning_count = COUNT_OF(tunings)
 
 const KernelRow rows_softmax[] = {
-    {.name = "softmax_fwd", FWD, TREE},
+    {.name = "softmax_fwd", FWD, TREE_ROW},
     {.name = "softmax_fwd_subgroup", FWD, SUBGROUP_ROW},
-    {.name = "softmax_bwd", BWD, TREE},
+    {.name = "softmax_bwd", BWD, TREE_ROW},
     {.name = "softmax_bwd_subgroup", BWD, SUBGROUP_ROW},
 };
 const size_t rows_softmax_count = COUNT_OF(rows_softmax);

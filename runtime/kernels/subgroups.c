@@ -9,6 +9,8 @@ const KernelTuning subgroup_tunings[SUBGROUP_TUNINGS] = {
     {{32, 32}}, {{256, 32}}, {{256, 64}}, {{256, 16}}, {{256, 8}},
 };
 
+const KernelTuning tree_tunings[TREE_TUNINGS] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+
 bool subgroup_is_fixed(const GpuCaps *caps)
 {
     return caps->subgroup_size && caps->subgroup_min == caps->subgroup_size &&

@@ -1,7 +1,8 @@
 #ifndef KERNELS_SUBGROUPS_H
 #define KERNELS_SUBGROUPS_H
-/* Rows that reduce with the subgroups' own operations (SUBGROUPS of shaders/lib/reduce.glsl), where
- * the device has a size of subgroups that can be relied upon. */
+/* Rows that reduce along the columns of a matrix (shaders/lib/reduce.glsl): with the subgroups' own
+ * operations where the device has a size of subgroups that can be relied upon, with a tree in shared
+ * memory elsewhere, and with the one subgroup of a group on CPU drivers. */
 
 #include "kernels/kernel.h"
 
@@ -19,5 +20,19 @@ bool subgroup_fits(const GpuCaps *caps, uint32_t size);
     .needs = GPU_CAP_SUBGROUP, .rank = 5, .spec_count = 2, .subgroup_spec = 2,           \
     .tuning = {{64, 32}}, .tunings = subgroup_tunings, .tuning_count = SUBGROUP_TUNINGS, \
     .adapt = subgroup_adapt, .slow_on_cpu = true
+
+/* Threads, spec[0]. */
+enum { TREE_TUNINGS = 5 };
+extern const KernelTuning tree_tunings[TREE_TUNINGS];
+
+/* Any number of columns; those that SUITS accepts, read in fours; the same from texel buffers. */
+#define TREE_ROW                                                                         \
+    .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tree_tunings, .tuning_count = TREE_TUNINGS
+#define TREE_VECTORS_ROW(SUITS)                                                          \
+    .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tree_tunings,              \
+    .tuning_count = TREE_TUNINGS, .suits = SUITS
+#define REDUCE_TEXEL_ROW(SUITS)                                                          \
+    .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8,         \
+    .spec_count = 1, .tuning = {{8}}, .suits = SUITS
 
 #endif
