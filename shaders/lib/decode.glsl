@@ -71,8 +71,19 @@ void decode32(uint index, out vec4 v[8])
 
 #else
 
+struct DecodeGroup {
+    vec4 scale;   // scales and minima, as the type has them
+    uint fifth;   // bits of all 32 values, of types that store them apart
+};
 #include "lib/decode_blocks.glsl"
 #include "lib/decode_k.glsl"
+
+void decode32(uint index, out vec4 v[8])
+{
+    DecodeGroup group = decode_group(index);
+    for (uint i = 0u; i < 4u; i++)
+        decode_eight(group, index, i, v[i], v[i + 4u]);
+}
 
 // One value at the price of its group of 32: for gathers of few rows, not for streams.
 float decode1(uint index)

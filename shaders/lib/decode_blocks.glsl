@@ -1,4 +1,4 @@
-// decode32 of types in blocks of 32 or 64 values, for lib/decode.glsl.
+// decode_group and decode_eight of types in blocks of 32 or 64 values, for lib/decode.glsl.
 #ifndef LIB_DECODE_BLOCKS_GLSL
 #define LIB_DECODE_BLOCKS_GLSL
 
@@ -10,74 +10,77 @@ uint decode_fifth(uint bits)
 
 #if defined(TYPE_Q8_0)   // 34 bytes: half scale, 32 signed bytes
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 32u * 34u;
-    float scale = decode_half(block);
-    for (uint i = 0u; i < 8u; i++)
-        v[i] = scale * decode_signed_bytes(decode_word(block + 2u + i * 4u));
+    return DecodeGroup(vec4(decode_half(index / 32u * 34u)), 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint codes = index / 32u * 34u + 2u + i * 4u;
+    low = group.scale.x * decode_signed_bytes(decode_word(codes));
+    high = group.scale.x * decode_signed_bytes(decode_word(codes + 16u));
 }
 
 #elif defined(TYPE_Q4_0)   // 18 bytes: half scale, 16 bytes: value i low, i + 16 high
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 32u * 18u;
-    float scale = decode_half(block);
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = decode_word(block + 2u + i * 4u);
-        v[i] = scale * (decode_bytes(word & 0x0f0f0f0fu) - 8.0);
-        v[i + 4u] = scale * (decode_bytes(word >> 4 & 0x0f0f0f0fu) - 8.0);
-    }
+    return DecodeGroup(vec4(decode_half(index / 32u * 18u)), 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = decode_word(index / 32u * 18u + 2u + i * 4u);
+    low = group.scale.x * (decode_bytes(word & 0x0f0f0f0fu) - 8.0);
+    high = group.scale.x * (decode_bytes(word >> 4 & 0x0f0f0f0fu) - 8.0);
 }
 
 #elif defined(TYPE_Q4_1)   // 5 words: half scale, half minimum, 16 bytes as Q4_0
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 32u * 5u;
-    vec2 scale = unpackHalf2x16(SOURCE(block));
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = SOURCE(block + 1u + i);
-        precise vec4 low = scale.x * decode_bytes(word & 0x0f0f0f0fu) + scale.y;
-        precise vec4 high = scale.x * decode_bytes(word >> 4 & 0x0f0f0f0fu) + scale.y;
-        v[i] = low;
-        v[i + 4u] = high;
-    }
+    return DecodeGroup(unpackHalf2x16(SOURCE(index / 32u * 5u)).xyxy, 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = SOURCE(index / 32u * 5u + 1u + i);
+    precise vec4 first = group.scale.x * decode_bytes(word & 0x0f0f0f0fu) + group.scale.y;
+    precise vec4 second = group.scale.x * decode_bytes(word >> 4 & 0x0f0f0f0fu) + group.scale.y;
+    low = first;
+    high = second;
 }
 
 #elif defined(TYPE_Q5_0)   // 22 bytes: half scale, fifth bits of all values, 16 bytes as Q4_0
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
     uint block = index / 32u * 22u;
-    float scale = decode_half(block);
-    uint fifth = decode_word(block + 2u);
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = decode_word(block + 6u + i * 4u);
-        uint low = word & 0x0f0f0f0fu | decode_fifth(fifth >> i * 4u);
-        uint high = word >> 4 & 0x0f0f0f0fu | decode_fifth(fifth >> (i * 4u + 16u));
-        v[i] = scale * (decode_bytes(low) - 16.0);
-        v[i + 4u] = scale * (decode_bytes(high) - 16.0);
-    }
+    return DecodeGroup(vec4(decode_half(block)), decode_word(block + 2u));
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = decode_word(index / 32u * 22u + 6u + i * 4u);
+    uint first = word & 0x0f0f0f0fu | decode_fifth(group.fifth >> i * 4u);
+    uint second = word >> 4 & 0x0f0f0f0fu | decode_fifth(group.fifth >> (i * 4u + 16u));
+    low = group.scale.x * (decode_bytes(first) - 16.0);
+    high = group.scale.x * (decode_bytes(second) - 16.0);
 }
 
 #elif defined(TYPE_Q5_1)   // 6 words: half scale, half minimum, fifth bits, 16 bytes as Q4_0
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
     uint block = index / 32u * 6u;
-    vec2 scale = unpackHalf2x16(SOURCE(block));
-    uint fifth = SOURCE(block + 1u);
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = SOURCE(block + 2u + i);
-        uint low = word & 0x0f0f0f0fu | decode_fifth(fifth >> i * 4u);
-        uint high = word >> 4 & 0x0f0f0f0fu | decode_fifth(fifth >> (i * 4u + 16u));
-        precise vec4 first = scale.x * decode_bytes(low) + scale.y;
-        precise vec4 second = scale.x * decode_bytes(high) + scale.y;
-        v[i] = first;
-        v[i + 4u] = second;
-    }
+    return DecodeGroup(unpackHalf2x16(SOURCE(block)).xyxy, SOURCE(block + 1u));
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = SOURCE(index / 32u * 6u + 2u + i);
+    uint first = word & 0x0f0f0f0fu | decode_fifth(group.fifth >> i * 4u);
+    uint second = word >> 4 & 0x0f0f0f0fu | decode_fifth(group.fifth >> (i * 4u + 16u));
+    precise vec4 front = group.scale.x * decode_bytes(first) + group.scale.y;
+    precise vec4 back = group.scale.x * decode_bytes(second) + group.scale.y;
+    low = front;
+    high = back;
 }
 
 #elif defined(TYPE_IQ4_NL)   // 18 bytes: half scale, 16 bytes of numbers in a table, as Q4_0
@@ -92,15 +95,15 @@ vec4 decode_iq4(uint numbers)
     uvec4 four = mix(low, high, upper);
     return vec4(ivec4(four << (24u - (number & 3u) * 8u)) >> 24);
 }
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 32u * 18u;
-    float scale = decode_half(block);
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = decode_word(block + 2u + i * 4u);
-        v[i] = scale * decode_iq4(word);
-        v[i + 4u] = scale * decode_iq4(word >> 4);
-    }
+    return DecodeGroup(vec4(decode_half(index / 32u * 18u)), 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = decode_word(index / 32u * 18u + 2u + i * 4u);
+    low = group.scale.x * decode_iq4(word);
+    high = group.scale.x * decode_iq4(word >> 4);
 }
 
 #elif defined(TYPE_NF4)   // 9 words: absmax, 32 bytes of numbers in the table, first one high
@@ -122,15 +125,15 @@ vec4 decode_nf4(uint pairs)
                        mix(vec4(t[i * 4u + 2u]), vec4(t[i * 4u + 3u]), bit0), bit1);
     return mix(mix(fours[0], fours[1], bit2), mix(fours[2], fours[3], bit2), bit3);
 }
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 64u * 9u;
-    float absmax = uintBitsToFloat(SOURCE(block));
-    for (uint i = 0u; i < 4u; i++) {
-        uint word = SOURCE(block + 1u + index / 32u % 2u * 4u + i);
-        v[i * 2u] = absmax * decode_nf4(word);
-        v[i * 2u + 1u] = absmax * decode_nf4(word >> 16);
-    }
+    return DecodeGroup(vec4(uintBitsToFloat(SOURCE(index / 64u * 9u))), 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = index / 64u * 9u + 1u + index / 32u % 2u * 4u + i / 2u, shift = i % 2u * 16u;
+    low = group.scale.x * decode_nf4(SOURCE(word) >> shift);
+    high = group.scale.x * decode_nf4(SOURCE(word + 2u) >> shift);
 }
 
 #endif

@@ -1,4 +1,4 @@
-// decode32 of types in blocks of 256 values, for lib/decode.glsl.
+// decode_group and decode_eight of types in blocks of 256 values, for lib/decode.glsl.
 #ifndef LIB_DECODE_K_GLSL
 #define LIB_DECODE_K_GLSL
 
@@ -18,19 +18,24 @@ vec2 decode_k_scale(uint block, uint group)
 
 #if defined(TYPE_Q2_K)   // 21 words: 16 bytes of scale and minimum, 64 of pairs, half pair
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
     uint block = index / 256u * 21u, group = index / 32u % 8u;
     vec2 both = unpackHalf2x16(SOURCE(block + 20u));
     uint scales = SOURCE(block + group / 2u) >> (group & 1u) * 16u;
     precise vec2 scale = both.x * vec2(ivec2(scales & 15u, scales >> 8 & 15u));
     precise vec2 minimum = both.y * vec2(ivec2(scales >> 4 & 15u, scales >> 12 & 15u));
-    for (uint i = 0u; i < 8u; i++) {
-        uint word = SOURCE(block + 4u + group / 4u * 8u + i) >> (group & 3u) * 2u;
-        vec4 pair = decode_bytes(word & 0x03030303u);
-        precise vec4 value = i < 4u ? scale.x * pair - minimum.x : scale.y * pair - minimum.y;
-        v[i] = value;
-    }
+    return DecodeGroup(vec4(scale, minimum), 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = index / 256u * 21u + 4u + index / 128u % 2u * 8u + i, shift = index / 32u % 4u * 2u;
+    precise vec4 first = group.scale.x * decode_bytes(SOURCE(word) >> shift & 0x03030303u) -
+                         group.scale.z;
+    precise vec4 second = group.scale.y * decode_bytes(SOURCE(word + 4u) >> shift & 0x03030303u) -
+                          group.scale.w;
+    low = first;
+    high = second;
 }
 
 #elif defined(TYPE_Q3_K)   // 110 bytes: 32 of third bits, 64 of pairs, 12 of scales, half scale
@@ -42,64 +47,93 @@ float decode_q3_scale(uint first, uint index)
     uint high = decode_word(first + 8u) >> ((index & 3u) * 8u + index / 4u * 2u) & 3u;
     return float(int(low | high << 4) - 32);
 }
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
     uint block = index / 256u * 110u, group = index / 32u % 8u;
     float d = decode_half(block + 108u);
-    precise float scale0 = d * decode_q3_scale(block + 96u, group * 2u);
-    precise float scale1 = d * decode_q3_scale(block + 96u, group * 2u + 1u);
-    for (uint i = 0u; i < 8u; i++) {
-        uint low = decode_word(block + 32u + group / 4u * 32u + i * 4u) >> (group & 3u) * 2u;
-        uint third = decode_word(block + i * 4u) >> group & 0x01010101u;
-        v[i] = (i < 4u ? scale0 : scale1) *
-               (decode_bytes(low & 0x03030303u | third << 2) - 4.0);
-    }
+    precise vec2 scale = d * vec2(decode_q3_scale(block + 96u, group * 2u),
+                                  decode_q3_scale(block + 96u, group * 2u + 1u));
+    return DecodeGroup(scale.xyxy, 0u);
+}
+// Four values from their pairs and third bits.
+vec4 decode_q3(uint block, uint pairs, uint group, uint i)
+{
+    uint low = decode_word(pairs + i * 4u) >> (group & 3u) * 2u;
+    uint third = decode_word(block + i * 4u) >> group & 0x01010101u;
+    return decode_bytes(low & 0x03030303u | third << 2) - 4.0;
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint block = index / 256u * 110u, number = index / 32u % 8u;
+    uint pairs = block + 32u + number / 4u * 32u;
+    low = group.scale.x * decode_q3(block, pairs, number, i);
+    high = group.scale.y * decode_q3(block, pairs, number, i + 4u);
 }
 
 #elif defined(TYPE_Q4_K)   // 36 words: half scale, half minimum, eight 6-bit pairs, 128 bytes
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 256u * 36u, group = index / 32u % 8u;
-    vec2 scale = decode_k_scale(block, group);
-    for (uint i = 0u; i < 8u; i++) {
-        uint word = SOURCE(block + 4u + group / 2u * 8u + i) >> (group & 1u) * 4u;
-        precise vec4 value = scale.x * decode_bytes(word & 0x0f0f0f0fu) - scale.y;
-        v[i] = value;
-    }
+    return DecodeGroup(decode_k_scale(index / 256u * 36u, index / 32u % 8u).xyxy, 0u);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint word = index / 256u * 36u + 4u + index / 64u % 4u * 8u + i, shift = index / 32u % 2u * 4u;
+    precise vec4 first = group.scale.x * decode_bytes(SOURCE(word) >> shift & 0x0f0f0f0fu) -
+                         group.scale.y;
+    precise vec4 second = group.scale.x * decode_bytes(SOURCE(word + 4u) >> shift & 0x0f0f0f0fu) -
+                          group.scale.y;
+    low = first;
+    high = second;
 }
 
 #elif defined(TYPE_Q5_K)   // 44 words: as Q4_K, with 32 bytes of fifth bits before the 128
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
-    uint block = index / 256u * 44u, group = index / 32u % 8u;
-    vec2 scale = decode_k_scale(block, group);
-    for (uint i = 0u; i < 8u; i++) {
-        uint low = SOURCE(block + 12u + group / 2u * 8u + i) >> (group & 1u) * 4u;
-        uint fifth = SOURCE(block + 4u + i) >> group & 0x01010101u;
-        precise vec4 value = scale.x * decode_bytes(low & 0x0f0f0f0fu | fifth << 4) - scale.y;
-        v[i] = value;
-    }
+    return DecodeGroup(decode_k_scale(index / 256u * 44u, index / 32u % 8u).xyxy, 0u);
+}
+// Four numbers of five bits.
+vec4 decode_q5(uint block, uint group, uint i)
+{
+    uint low = SOURCE(block + 12u + group / 2u * 8u + i) >> (group & 1u) * 4u;
+    uint fifth = SOURCE(block + 4u + i) >> group & 0x01010101u;
+    return decode_bytes(low & 0x0f0f0f0fu | fifth << 4);
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint block = index / 256u * 44u, number = index / 32u % 8u;
+    precise vec4 first = group.scale.x * decode_q5(block, number, i) - group.scale.y;
+    precise vec4 second = group.scale.x * decode_q5(block, number, i + 4u) - group.scale.y;
+    low = first;
+    high = second;
 }
 
 #elif defined(TYPE_Q6_K)   // 210 bytes: 128 low nibbles, 64 top pairs, 16 scales, half scale
 
-void decode32(uint index, out vec4 v[8])
+DecodeGroup decode_group(uint index)
 {
     uint block = index / 256u * 210u, group = index / 32u % 8u;
-    uint part = group & 3u;   // of the 128 values that share top bytes
-    uint low_at = block + group / 4u * 64u + (part & 1u) * 32u;
-    uint top_at = block + 128u + group / 4u * 32u;
     uint scales = decode_word(block + 192u + group / 2u * 4u) >> (group & 1u) * 16u;
     float d = decode_half(block + 208u);
-    precise float scale0 = d * float(int(scales << 24) >> 24);
-    precise float scale1 = d * float(int(scales << 16) >> 24);
-    for (uint i = 0u; i < 8u; i++) {
-        uint low = decode_word(low_at + i * 4u) >> (part >> 1) * 4u & 0x0f0f0f0fu;
-        uint top = decode_word(top_at + i * 4u) >> part * 2u & 0x03030303u;
-        v[i] = (i < 4u ? scale0 : scale1) * (decode_bytes(low | top << 4) - 32.0);
-    }
+    precise vec2 scale = d * vec2(ivec2(scales << 24, scales << 16) >> 24);
+    return DecodeGroup(scale.xyxy, 0u);
+}
+// Four values at byte 4 i of those whose nibbles and top pairs begin at two bytes.
+vec4 decode_q6(uint low_at, uint top_at, uint part, uint i)
+{
+    uint low = decode_word(low_at + i * 4u) >> (part >> 1) * 4u & 0x0f0f0f0fu;
+    uint top = decode_word(top_at + i * 4u) >> part * 2u & 0x03030303u;
+    return decode_bytes(low | top << 4) - 32.0;
+}
+void decode_eight(DecodeGroup group, uint index, uint i, out vec4 low, out vec4 high)
+{
+    uint block = index / 256u * 210u, number = index / 32u % 8u;
+    uint part = number & 3u;   // of the 128 values that share top bytes
+    uint low_at = block + number / 4u * 64u + (part & 1u) * 32u;
+    uint top_at = block + 128u + number / 4u * 32u;
+    low = group.scale.x * decode_q6(low_at, top_at, part, i);
+    high = group.scale.y * decode_q6(low_at, top_at, part, i + 4u);
 }
 
 #endif
