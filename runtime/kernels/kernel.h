@@ -56,6 +56,9 @@ typedef struct KernelRow {
                               * of spec[0] threads; 0: any */
     bool probe;              /* used only after a child process found it right and faster */
     bool tune;               /* its tunings are raced at the first run on a GPU; probe implies it */
+    /* What was measured of this row holds for this one: constants of the same meaning, as in rows
+     * of a family that differ in the type alone. NULL: its own */
+    const char *tuned_as;
     const char *timed;       /* the case that this is done with; NULL: the first */
     /* gives the push of that case the sizes of a model; NULL: it is raced as it is */
     void (*shape)(const KernelShape *shape, void *push);

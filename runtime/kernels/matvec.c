@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "kernels/decode.h"
 #include "kernels/families.h"
+#include "kernels/subgroups.h"
 #include "matvec.push.h"
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -23,12 +24,6 @@ static void extent(Dtype dtype, const MatvecPush *p, uint64_t elements[GPU_MAX_B
         elements[2] = larger(elements[2], p->y2 + (uint64_t)p->rows * p->n2);
 }
 
-static void matvec_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
-{
-    const MatvecPush *p = push;
-    kernel_fold(((uint64_t)p->n + tuning->spec[0] - 1) / tuning->spec[0], groups);
-}
-
 static double matvec_flops(const void *push)
 {
     const MatvecPush *p = push;
@@ -36,10 +31,15 @@ static double matvec_flops(const void *push)
 }
 
 /* The shader keeps one sum for each vector: as many as there are, rounded up. */
-static void matvec_specialise(const void *push, KernelTuning *tuning)
+static uint32_t sums_of(const void *push)
 {
     uint32_t rows = ((const MatvecPush *)push)->rows;
-    tuning->spec[1] = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
+    return rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
+}
+
+static void cpu_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[1] = sums_of(push);
 }
 
 static bool matvec_suits(const void *push)
@@ -60,7 +60,72 @@ static void cpu_grid(const void *push, const KernelTuning *tuning, uint32_t grou
     kernel_fold(((uint64_t)((const MatvecPush *)push)->n + per_group - 1) / per_group, groups);
 }
 
-static const KernelTuning tunings[] = {{{1, 16}}, {{8, 16}}, {{32, 16}}, {{64, 16}}, {{128, 16}}};
+/* ---- lanes along k: THREADS, LANES to a strip, STRIP rows of w, ROWS, WHOLE (matvec.comp) ----
+ * One invocation a row, as this began, reads addresses a row apart: every load of a subgroup met
+ * as many lines as it has lanes, and a matrix of 576 rows was nine workgroups. */
+enum { THREADS, LANES, STRIP, ROWS, WHOLE, SUBGROUP };
+
+/* Values of x that an invocation takes at a time, at most (VECTORS of lib/pieces.glsl). */
+enum { PIECE = 16 };
+
+static void lanes_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const uint64_t rows = (uint64_t)(tuning->spec[THREADS] / tuning->spec[LANES]) * tuning->spec[STRIP];
+    kernel_fold((((const MatvecPush *)push)->n + rows - 1) / rows, groups);
+}
+
+static void lanes_specialise(const void *push, KernelTuning *tuning)
+{
+    const MatvecPush *p = push;
+    tuning->spec[ROWS] = sums_of(push);
+    tuning->spec[WHOLE] = p->k % PIECE == 0 && (p->rows <= 1 || p->x_stride % 4 == 0);
+}
+
+/* Few rows of w are not taken several at a time, so that there is work for every multiprocessor;
+ * many vectors are not, either: sums are registers. */
+static void lanes_resize(const void *push, KernelTuning *tuning)
+{
+    const MatvecPush *p = push;
+    while (tuning->spec[STRIP] > 1 &&
+           (p->n / tuning->spec[STRIP] < 1024 || tuning->spec[STRIP] * sums_of(push) > 16))
+        tuning->spec[STRIP] /= 2;
+}
+
+static bool lanes_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return tuning->spec[THREADS] <= caps->max_invocations;
+}
+
+static bool subgroups_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    /* the lanes of a subgroup share registers where there are several sizes to choose from */
+    return subgroup_fits(caps, tuning->spec[SUBGROUP]) && lanes_adapt(caps, tuning) &&
+           tuning->spec[SUBGROUP] <= 2 * caps->subgroup_min;
+}
+
+/* Tried at a matrix of the feed-forward, one vector: decoding. */
+static void matvec_shape(const KernelShape *shape, void *push)
+{
+    MatvecPush *p = push;
+    const uint32_t k = (shape->hidden + 255) / 256 * 256;   /* whole blocks of any type */
+    *p = (MatvecPush){.rows = 1, .n = shape->ffn, .k = k, .x_stride = k, .y_stride = shape->ffn};
+}
+
+/* One lane to a row is for CPU drivers, whose barriers cost more than their loads. */
+static const KernelTuning tunings[] = {
+    {{64, 1, 1, 16, 0}},  {{8, 1, 1, 16, 0}},     {{64, 64, 2, 16, 0}}, {{64, 16, 2, 16, 0}},
+    {{128, 32, 4, 16, 0}}, {{128, 128, 1, 16, 0}},
+};
+/* A subgroup or four to a strip. More lanes keep more of a large card busy where n is small, more
+ * rows a lane read x less often. */
+static const KernelTuning subgroup_tunings_of_matvec[] = {
+    {{64, 64, 2, 16, 0, 32}},   {{128, 32, 2, 16, 0, 32}}, {{128, 32, 4, 16, 0, 32}},
+    {{128, 128, 1, 16, 0, 32}}, {{128, 128, 2, 16, 0, 32}},
+    {{64, 64, 2, 16, 0, 64}},   {{128, 64, 4, 16, 0, 64}}, {{128, 128, 1, 16, 0, 64}},
+    {{64, 16, 2, 16, 0, 16}},   {{64, 64, 2, 16, 0, 16}},
+    {{32, 8, 2, 16, 0, 8}},     {{32, 32, 2, 16, 0, 8}},
+    {{16, 4, 2, 16, 0, 4}},     {{16, 16, 1, 16, 0, 4}},
+};
 static const KernelTuning cpu_tunings[] = {{{2, 16}}, {{1, 16}}, {{4, 16}}};
 
 /* Two blocks at a time: whole words of every type that has these rows. Beyond eight vectors
@@ -114,6 +179,9 @@ static void matvec(Dtype dtype, const void *push, double *const bind[])
     &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 8,            \
                         .y_stride = (N) + 20, .accumulate = 1, .first_row = 13}
 
+#define ODD(ROWS, N, K) \
+    &(const MatvecPush){.rows = ROWS, .n = N, .k = K, .x_stride = (K) + 5, .y_stride = N}
+
 static const KernelCase plain_cases[] = {
     {.name = "smallest", .push = DENSE(1, 1, 1)},
     {.name = "ragged", .push = LOOSE(3, 67, 45)},
@@ -164,6 +232,7 @@ static const KernelCase plain_cases[] = {
         {.name = "batched", .push = DENSE(8, 192, (BLOCK) > 64 ? 1024 : 1536),         \
          .input = LOWER##_input},                                                     \
         {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = LOWER##_input},  \
+        {.name = "odd stride", .push = ODD(2, 5, BLOCK), .input = LOWER##_input},     \
         {.name = "three", .push = PARTS(5, 41, 43, 8, (BLOCK) * 2, 1),                \
          .input = LOWER##_input},                                                     \
     };
@@ -184,8 +253,6 @@ MATVEC_PAIRS(Q4_1, q4_1)
     .push_bytes = sizeof(MatvecPush),                                                 \
     .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"w", GPU_READ, .dtype = DTYPE_##TYPE},               \
              {"y", GPU_ADD, .dtype = DTYPE_F32}},                                              \
-    .spec_count = 2,                                                                  \
-    .specialise = matvec_specialise,                                                  \
     .extent = LOWER##_extent,                                                         \
     .flops = matvec_flops,                                                            \
     .reference = LOWER##_reference,                                                   \
@@ -198,9 +265,25 @@ MATVEC_PAIRS(Q4_1, q4_1)
     .needs = GPU_CAP_CPU | GPU_CAP_SUBGROUP | GPU_CAP_TEXEL,                          \
     .subgroup_size = 8,                                                               \
     .texels = 3,                                                                      \
+    .spec_count = 2,                                                                  \
+    .specialise = cpu_specialise,                                                     \
     .tunings = cpu_tunings,                                                           \
     .tuning_count = COUNT_OF(cpu_tunings),                                            \
     .grid = cpu_grid
+
+/* One row of each kind of block is raced, for all: fifteen would take the seconds of products. */
+#define LIKE(TYPE, TAIL)                                                              \
+    .tuned_as = DTYPE_##TYPE <= DTYPE_BF16 ? "matvec_f16" TAIL                        \
+              : DTYPE_##TYPE >= DTYPE_Q2_K && DTYPE_##TYPE <= DTYPE_Q6_K              \
+                  ? "matvec_q4_k" TAIL : "matvec_q4_0" TAIL,                          \
+    .tune = DTYPE_##TYPE == DTYPE_F16 || DTYPE_##TYPE == DTYPE_Q4_0 || DTYPE_##TYPE == DTYPE_Q4_K, \
+    .timed = "smollm2", .shape = matvec_shape
+
+#define LANES_FIELDS                                                                  \
+    .suits = matvec_suits,                                                            \
+    .specialise = lanes_specialise,                                                   \
+    .resize = lanes_resize,                                                           \
+    .grid = lanes_grid
 
 #define MATVEC_BLOCKS_ROW(TYPE, LOWER, CASES)                                         \
     {                                                                                 \
@@ -222,11 +305,27 @@ MATVEC_PAIRS(Q4_1, q4_1)
         COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
     },                                                                                \
     {                                                                                 \
+        .name = "matvec_" #LOWER "_subgroup",                                         \
+        .needs = GPU_CAP_SUBGROUP,                                                    \
+        .rank = 20,                                                                   \
+        .slow_on_cpu = true,                                                          \
+        .spec_count = 6, .subgroup_spec = 1 + SUBGROUP,                               \
+        .tuning = {{64, 64, 2, 16, 0, 32}},                                           \
+        .tunings = subgroup_tunings_of_matvec,                                        \
+        .tuning_count = COUNT_OF(subgroup_tunings_of_matvec),                         \
+        .adapt = subgroups_adapt,                                                     \
+        LIKE(TYPE, "_subgroup"),                                                      \
+        LANES_FIELDS,                                                                 \
+        COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
+    },                                                                                \
+    {                                                                                 \
         .name = "matvec_" #LOWER,                                                     \
         .rank = 50,                                                                   \
-        .tuning = {{64, 16}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),  \
-        .suits = matvec_suits,                                                        \
-        .grid = matvec_grid,                                                          \
+        .spec_count = 5,                                                              \
+        .tuning = {{64, 1, 1, 16, 0}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),  \
+        .adapt = lanes_adapt,                                                         \
+        LIKE(TYPE, ""),                                                               \
+        LANES_FIELDS,                                                                 \
         COMMON_FIELDS(TYPE, LOWER, CASES),                                            \
     }
 

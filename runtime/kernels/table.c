@@ -134,12 +134,17 @@ bool kernel_fit_known(const GpuCaps *caps, const KernelRow *row, const KernelTun
     return fit_one(caps, row, known, true, push, out);
 }
 
+static const char *measured_as(const KernelRow *row)
+{
+    return row->tuned_as ? row->tuned_as : row->name;
+}
+
 bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *tuning,
                 const void *push, KernelTuning *out)
 {
     if (tuning)
         return fit_one(caps, row, tuning, false, push, out);
-    const KernelTuning *measured = policy_tuning(caps->policy, row->name);
+    const KernelTuning *measured = policy_tuning(caps->policy, measured_as(row));
     const TuningLine *line = tuning_line(caps, row);
     if ((measured && fit_one(caps, row, measured, true, push, out)) ||
         (line && fit_one(caps, row, &line->tuning, true, push, out)) ||
@@ -153,9 +158,11 @@ bool kernel_fit(const GpuCaps *caps, const KernelRow *row, const KernelTuning *t
 
 const char *kernel_fit_why(const GpuCaps *caps, const KernelRow *row)
 {
-    const KernelVerdict *verdict = policy_verdict(caps->policy, row->name);
+    const KernelVerdict *verdict = policy_verdict(caps->policy, measured_as(row));
     const TuningLine *line = tuning_line(caps, row);
-    if (verdict && (policy_tuning(caps->policy, row->name) || (row->tune && verdict->finding <= FINDING_SLOWER)))
+    const bool raced = row->tune || row->tuned_as;
+    if (verdict && (policy_tuning(caps->policy, measured_as(row)) ||
+                    (raced && verdict->finding <= FINDING_SLOWER)))
         return verdict->why;
     return line ? line->why : "the row's default";
 }

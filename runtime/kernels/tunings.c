@@ -22,6 +22,9 @@ const TuningLine tuning_lines[] = {
     {DRIVER_RADV, 64, 64, "attention_bwd_*_tile", {{1, 64, 2}},
      "GCN: 16 rows and 32 columns take 28 KiB of a compute unit's 64, two groups for its four SIMDs; 8 "
      "and 16 take 14 KiB, one group for each SIMD (RADV 25.0.7 without a card, polaris10 and vega10)"},
+    {DRIVER_RADV, 64, 64, "matvec_*_subgroup", {{64, 64, 2, 16, 0, 64}},
+     "a subgroup to two rows; four rows take 128 registers and leave two subgroups a SIMD (RADV "
+     "25.0.7 without a card, polaris10)"},
     {DRIVER_RADV, 0, 0, "matmul_*_tile", {{64, 64, 64, 16, 8, 8, 1, 0}},
      "RDNA: 64 sums take 132 to 136 registers and leave six to eight subgroups a SIMD, a second "
      "buffer only four (RADV 25.0.7 without a card, navi21 and navi31); large tiles win there "
@@ -39,6 +42,16 @@ const TuningLine tuning_lines[] = {
     {DRIVER_NVIDIA, 0, 0, "matmul_*_tile", {{64, 64, 64, 16, 8, 8, 1, 0}},
      "an invocation has up to 255 registers, and 64 sums read shared memory half as often as 16 "
      "(not measured by us)"},
+    {DRIVER_INTEL_MESA, 8, 32, "matvec_*_subgroup", {{32, 8, 2, 16, 0, 8}},
+     "a thread's 128 registers are 128 values a lane in subgroups of 8 and 32 in subgroups of 32: with 8 "
+     "nothing is spilled up to 16 vectors, with 32 one vector and two rows are too much (ANV 25.0.7 "
+     "without a card, tgl and dg2)"},
+    {DRIVER_INTEL_MESA, 16, 32, "matvec_*_subgroup", {{64, 16, 2, 16, 0, 16}},
+     "128 values a lane in subgroups of 16, 64 in subgroups of 32 (ANV 25.0.7 without a card, bmg)"},
+    {DRIVER_INTEL_WINDOWS, 8, 32, "matvec_*_subgroup", {{32, 8, 2, 16, 0, 8}},
+     "register files as under Mesa (not measured by us)"},
+    {DRIVER_INTEL_WINDOWS, 16, 32, "matvec_*_subgroup", {{64, 16, 2, 16, 0, 16}},
+     "register files as under Mesa (not measured by us)"},
     {DRIVER_SWIFTSHADER, 0, 0, "matmul_*_tile", {{64, 64, 64, 16, 8, 8, 2, 0}},
      "barriers are dear: with a second buffer, which saves one, 1.4 s instead of 2.3 (measured, NT 64 x "
      "1536 x 576); 16 sums in groups of 256 take 3.1 s"},

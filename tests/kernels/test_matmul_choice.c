@@ -1,5 +1,7 @@
 /* Which matmul and matvec rows are taken: by capabilities, subgroup size and shape; and which
  * reductions. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "kernels/kernel.h"
 #include "kernels/matrix.h"
@@ -135,7 +137,7 @@ static void matrix_tiles_hold_only_so_many_subgroups(Test *test, GpuCaps caps)
 static void matvec_takes_at_most_sixteen(Test *test)
 {
     static const Dtype dtypes[GPU_MAX_BIND] = {DTYPE_F32, DTYPE_Q4_1, DTYPE_F32};
-    const GpuCaps caps = cpu_caps();
+    GpuCaps caps = cpu_caps();
     MatvecPush push = {.rows = 8, .n = 576, .k = 576, .x_stride = 576, .y_stride = 576};
     const KernelRow *row = kernel_choose("matvec", dtypes, &caps, &push);
     REQUIRE(test, row);
@@ -144,9 +146,40 @@ static void matvec_takes_at_most_sixteen(Test *test)
     push.n = 577;   /* 577 * 18 blocks of 20 bytes: no multiple of 16 bytes */
     row = kernel_choose("matvec", dtypes, &caps, &push);
     REQUIRE(test, row);
+    CHECK_STRING(test, "matvec_q4_1_subgroup", row->name);
+    caps.bits = 0;
+    row = kernel_choose("matvec", dtypes, &caps, &push);
+    REQUIRE(test, row);
     CHECK_STRING(test, "matvec_q4_1", row->name);
     push.rows = 17;
     CHECK(test, kernel_choose("matvec", dtypes, &caps, &push) == NULL);
+}
+
+/* What was measured of one type's row holds for its like; what the sizes would waste is cut. */
+static void matvec_rows_share_what_was_measured(Test *test)
+{
+    const KernelRow *row = kernel_by_name("matvec_q8_0_subgroup");
+    const KernelRow *raced = kernel_by_name("matvec_q4_0_subgroup");
+    const KernelRow *other = kernel_by_name("matvec_q4_k_subgroup");
+    MatvecPush push = {.rows = 1, .n = 49152, .k = 576, .x_stride = 576, .y_stride = 49152};
+    GpuCaps caps = {.bits = GPU_CAP_SUBGROUP | GPU_CAP_SUBGROUP_SIZE, .subgroup_size = 32,
+                    .subgroup_min = 32, .subgroup_max = 32, .max_invocations = 1024,
+                    .shared_bytes = 48 * 1024};
+    KernelPolicy policy = {0};
+    KernelTuning tuning;
+    policy_set_tuning(&policy, raced->name, &raced->tunings[2]);
+    caps.policy = &policy;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, !memcmp(tuning.spec, (const uint32_t[]){128, 32, 4, 1, 1, 32}, 6 * sizeof(uint32_t)));
+    push.n = push.y_stride = 2048;   /* two rows at a time, or there is little to do in parallel */
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[2] == 2);
+    push.rows = 16;
+    push.x_stride = 577;
+    REQUIRE(test, kernel_fit(&caps, row, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[2] == 1 && tuning.spec[3] == 16 && tuning.spec[4] == 0);
+    REQUIRE(test, kernel_fit(&caps, other, NULL, &push, &tuning));
+    CHECK(test, tuning.spec[0] == 64);
 }
 
 /* Units and subgroups as drivers report them: NVIDIA, AMD (RDNA3), Intel (Xe-HPG, Xe2). */
@@ -233,6 +266,7 @@ int main(void)
     groups_hold_only_so_many_subgroups(&test);
     matrix_tiles_hold_only_so_many_subgroups(&test, matrix_caps(&matrix_devices[0]));
     matvec_takes_at_most_sixteen(&test);
+    matvec_rows_share_what_was_measured(&test);
     matrix_tunings_fit_the_device(&test);
     matrix_units_of_other_shapes_do_not_fit(&test);
     matrix_tunings_follow_the_sizes(&test);
