@@ -24,7 +24,7 @@ static int call(unsigned number, void *argument, unsigned bytes)
 /* The class of the highest number that ends in these two digits, as NVK looks for it. */
 static uint32_t engine_class(uint32_t ending)
 {
-    struct { uint8_t call[24], version, count, unused[6]; struct { uint32_t number, versions; } list[16]; } asked =
+    _Alignas(8) struct { uint8_t call[24], version, count, unused[6]; struct { uint32_t number, versions; } list[16]; } asked =
         {.call = {0, 1}, .count = 16};
     uint32_t found = 0;
     if (call(CALL_OBJECT, &asked, sizeof asked) != 0)
@@ -72,7 +72,7 @@ static void check_nouveau(Test *test)
 
 static void check_amdgpu(Test *test)
 {
-    uint32_t answer[16], words[8] = {0};
+    _Alignas(8) uint32_t answer[16], words[8] = {0};
     const uint64_t address = (uint64_t)(uintptr_t)answer;
     memset(answer, 0xee, sizeof answer);
     describe("1002:7550:50:98:c00");

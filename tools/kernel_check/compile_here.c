@@ -59,7 +59,8 @@ static cJSON *about(const KernelRow *row, const KernelTuning *tuning, bool is_de
     return object;
 }
 
-static void add_code(cJSON *object, const GpuCode *code)
+/* The figures of the code of a row; one for matrix units must use them, where the code is told. */
+static void add_code(cJSON *object, const KernelRow *row, const GpuCode *code)
 {
     double figures[FIGURE_COUNT];
     for (size_t i = 0; i < FIGURE_COUNT; i++)
@@ -78,6 +79,8 @@ static void add_code(cJSON *object, const GpuCode *code)
     bool matrix = code->machine && (strstr(code->machine, "v_wmma") || strstr(code->machine, "dpas") ||
                                     strstr(code->machine, "hmma"));
     cJSON_AddBoolToObject(object, "matrix_unit", matrix);
+    if (row->needs & GPU_CAP_COOPMAT && code->machine && !matrix)
+        cJSON_AddStringToObject(object, "error", "the code has no instruction of a matrix unit");
 }
 
 /* --verbose shows the driver's own words and the code on stderr */
@@ -107,7 +110,7 @@ static void compile_one(const Options *options, Gpu *gpu, const KernelRow *row,
     if (status != TMB_OK)
         cJSON_AddStringToObject(object, "error", tmb_last_error());
     for (uint32_t i = 0; i < count && status == TMB_OK; i++) {
-        add_code(object, &codes[i]);
+        add_code(object, row, &codes[i]);
         if (options->verbose)
             show_code(row, &codes[i]);
     }
