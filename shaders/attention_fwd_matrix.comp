@@ -29,7 +29,7 @@ layout(set = 0, binding = 5) writeonly buffer Lse { float lse[]; };
 
 const uint ROW_UNITS = SUB_ROWS / UNIT_M, COL_UNITS = SUB_COLS / UNIT_N, DIM_UNITS = SUB_DIMS / UNIT_N;
 const uint Q_FIRST = 0, K_FIRST = Q_FIRST + ROWS * HEAD_PITCH, V_FIRST = K_FIRST + COLS * HEAD_PITCH;
-const uint SCORE_FIRST = V_FIRST + COLS * HEAD_PITCH;
+const uint V_PITCH = COLS / 8 + 1, SCORE_FIRST = V_FIRST + HEAD_DIM * V_PITCH;
 const uint SCORE_PITCH = COLS / 4 + 1;   // of f32 scores, and of the f16 weights in their place
 
 shared uvec4 tiles[SCORE_FIRST + ROWS * SCORE_PITCH];
@@ -104,7 +104,7 @@ void main()
     barrier();
 
     for (uint first = begin; first < end; first = next) {
-        TILE_FETCH(v_raw, COLS, v, KEY_ROW)
+        TILE_FETCH_PAIRS(v_raw, COLS, v, KEY_ROW)
         {
             MatrixC score[ROW_UNITS * COL_UNITS];
             UNROLL for (uint i = 0; i < ROW_UNITS * COL_UNITS; i++)
@@ -129,7 +129,7 @@ void main()
             row_keep = power(uint(max(127 + int(v_next) - int(v_power), 0)));
             v_power = v_next;
         }
-        TILE_KEEP(v_raw, COLS, V_FIRST, power(v_power))
+        TILE_KEEP_PAIRS(v_raw, COLS, V_FIRST, V_PITCH, power(v_power))
         next += COLS;
         if (next < end)
             TILE_FETCH(k_raw, COLS, k, KEY_ROW)
@@ -154,8 +154,8 @@ void main()
                     MATRIX_SCALE_ROWS(result[i * DIM_UNITS + j], row_factor, unit_row + i * UNIT_M);
         UNITS_MULTIPLY(result, ROW_UNITS, DIM_UNITS, COLS,
                        SCORE_FIRST + (unit_row + i * UNIT_M) * SCORE_PITCH + s / 8, MATRIX_ROWS, SCORE_PITCH,
-                       V_FIRST + s * HEAD_PITCH + (unit_across * SUB_DIMS + j * UNIT_N) / 8,
-                       MATRIX_ROWS, HEAD_PITCH)
+                       V_FIRST + (unit_across * SUB_DIMS + j * UNIT_N) * V_PITCH + s / 8,
+                       MATRIX_COLUMNS, V_PITCH)
         barrier();
     }
 

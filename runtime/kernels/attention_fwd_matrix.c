@@ -26,8 +26,8 @@ enum { MOST_THREADS = 256 };
 static uint64_t shared_bytes(const uint32_t *spec)
 {
     uint64_t rows = spec[ATTENTION_ROWS], cols = spec[ATTENTION_COLS];
-    uint64_t pitch = spec[ATTENTION_HEAD_DIM] / 8 + 1;
-    return 16 * ((rows + 2 * cols) * pitch + rows * (cols / 4 + 1)) + 4 * rows +
+    uint64_t head_dim = spec[ATTENTION_HEAD_DIM];
+    return 16 * ((rows + cols) * (head_dim / 8 + 1) + head_dim * (cols / 8 + 1) + rows * (cols / 4 + 1)) + 4 * rows +
            4ull * spec[MATRIX_THREADS] + 24;
 }
 
@@ -39,7 +39,7 @@ static uint32_t both_divided(uint32_t a, uint32_t b)
 
 /* Whether this device can run rows x cols scores at a time, `across` subgroups of `sub` rows side by
  * side; if so, sets the constants. */
-static bool try_tile(const GpuCaps *caps, uint32_t *spec, uint32_t most_sums, uint32_t across)
+static bool try_tile(const GpuCaps *caps, uint32_t *spec, uint32_t most, uint32_t across)
 {
     const uint32_t head_dim = spec[ATTENTION_HEAD_DIM], rows = spec[ATTENTION_ROWS];
     const uint32_t cols = spec[ATTENTION_COLS], sub = spec[ATTENTION_SUB_ROWS];
@@ -57,30 +57,30 @@ static bool try_tile(const GpuCaps *caps, uint32_t *spec, uint32_t most_sums, ui
     uint32_t parts = spec[MATRIX_THREADS] / rows;
     bool shares = parts && spec[MATRIX_THREADS] % rows == 0 && cols / 8 % parts == 0 &&
                   unit.lanes % parts == 0;
-    uint32_t sums = sub * (head_dim + cols) / across / unit.lanes;
-    return shares && sums <= (unit.lanes >= 32 ? most_sums : most_sums / 2) &&
+    uint32_t kept = sub * (head_dim + cols) / across / unit.lanes + cols * head_dim / spec[MATRIX_THREADS];
+    return shares && kept <= most &&
            spec[MATRIX_THREADS] <= MOST_THREADS && spec[MATRIX_THREADS] <= caps->max_invocations &&
            shared_bytes(spec) <= caps->shared_bytes;
 }
 
 /* Fewer rows in a subgroup, or more or fewer subgroups side by side, for tiles of this size. */
-static bool try_subgroups(const GpuCaps *caps, uint32_t *spec, uint32_t most_sums, uint32_t sub,
+static bool try_subgroups(const GpuCaps *caps, uint32_t *spec, uint32_t most, uint32_t sub,
                           uint32_t across)
 {
     for (; sub >= 8; sub /= 2) {
         const uint32_t choices[] = {across, across / 2, across / 4, across * 2, across * 4};
         for (size_t i = 0; i < COUNT_OF(choices); i++) {
             spec[ATTENTION_SUB_ROWS] = sub;
-            if (choices[i] && sub <= spec[ATTENTION_ROWS] && try_tile(caps, spec, most_sums, choices[i]))
+            if (choices[i] && sub <= spec[ATTENTION_ROWS] && try_tile(caps, spec, most, choices[i]))
                 return true;
         }
     }
     return false;
 }
 
-/* Larger heads take fewer keys at a time, then fewer rows, until a lane's sums (of results and
- * scores) and the shared memory are not too much for the device. */
-static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums)
+/* Larger heads take fewer keys at a time, then fewer rows, until what a lane keeps (sums of results
+ * and scores, keys on their way) and the shared memory are not too much for the device. */
+static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most)
 {
     uint32_t *spec = tuning->spec;
     const uint32_t rows = spec[ATTENTION_ROWS], cols = spec[ATTENTION_COLS], sub = spec[ATTENTION_SUB_ROWS];
@@ -90,15 +90,17 @@ static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums)
             for (uint32_t c = cols; c >= least; c /= 2) {
                 spec[ATTENTION_ROWS] = r;
                 spec[ATTENTION_COLS] = c;
-                if (try_subgroups(caps, spec, most_sums, sub, across))
+                if (try_subgroups(caps, spec, most, sub, across))
                     return true;
             }
     return false;
 }
 
+/* Without a card, nothing spilled below that: RADV 25.0.7 (navi31), and where register files are
+ * small ANV 25.0.7 (dg2, lnl, bmg); heads above 64 are too much there. */
 static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return adapt(caps, tuning, 96);
+    return adapt(caps, tuning, caps->lane_sums ? 34 : 120);
 }
 
 /* The unit is the tuning's. */

@@ -62,6 +62,26 @@ const uint HEAD_PITCH = HEAD_EIGHTS + 1;
                 packed_eight((factor) * raw[2 * turn], (factor) * raw[2 * turn + 1]);       \
     }
 
+// The same for a tile that is kept transposed, rows along the sums of UNITS_MULTIPLY, because units
+// are loaded by runs along those: this invocation has pairs of rows, four values of each; eight
+// pairs by four neighbours in memory for 32 invocations.
+#define TILE_PAIR(at) (at / 8 / HEAD_FOURS * 8 + at / 4 % 8)
+#define TILE_FOUR(at) (at / 32 % (HEAD_FOURS / 4) * 4 + at % 4)
+#define TILE_FETCH_PAIRS(raw, rows, from, row)                                              \
+    UNROLL for (uint turn = 0; turn < 2 * TILE_TURNS(rows); turn++) {                       \
+        uint tile_at = gl_LocalInvocationID.x + turn / 2 * THREADS;                         \
+        uint tile_row = min(TILE_PAIR(tile_at) * 2 + turn % 2, (rows) - 1);                 \
+        raw[turn] = from[(row) * HEAD_FOURS + TILE_FOUR(tile_at)];                          \
+    }
+#define TILE_KEEP_PAIRS(raw, rows, first, pitch, factor)                                    \
+    UNROLL for (uint turn = 0; turn < TILE_TURNS(rows); turn++) {                           \
+        uint tile_at = gl_LocalInvocationID.x + turn * THREADS, pair = TILE_PAIR(tile_at);  \
+        if ((rows) * HEAD_EIGHTS % THREADS == 0 || tile_at < (rows) * HEAD_EIGHTS)          \
+            [[unroll]] for (uint e = 0; e < 4; e++)                                         \
+                tiles[(first) + (TILE_FOUR(tile_at) * 4 + e) * (pitch) + pair / 4][pair % 4] = \
+                    packHalf2x16((factor) * vec2(raw[2 * turn][e], raw[2 * turn + 1][e]));  \
+    }
+
 // sum[i * over + j] += unit i of the left operand times unit j of the right one, over `depth` values.
 // Where the units begin may use i or j, and s, the first value; LEFT and RIGHT are MATRIX_ROWS or
 // MATRIX_COLUMNS.
@@ -76,7 +96,17 @@ const uint HEAD_PITCH = HEAD_EIGHTS + 1;
             UNROLL for (uint i = 0; i < (down); i++)                                        \
                 MATRIX_MULTIPLY(left[i], right, sum[i * (over) + j]);                       \
         }                                                                                   \
+        LOADS_FENCE()                                                                       \
     }
+
+// Keeps loads from being moved ahead of units where registers are few: small subgroups.
+#ifdef EMULATED
+#define LOADS_FENCE()
+#else
+#define LOADS_FENCE() \
+    if (LANES < 32)   \
+        subgroupMemoryBarrierShared();
+#endif
 
 uvec4 packed_eight(vec4 low, vec4 high)
 {
