@@ -97,7 +97,7 @@ void probe_verdict(const ProbeHelper *helper, const KernelRow *row, int exit_cod
     } else if (*line) {
         raced(helper, row, line, policy);
     } else if (exit_code == OS_SILENT) {
-        snprintf(why, sizeof why, "not done after %.0f s", helper->row_seconds);
+        snprintf(why, sizeof why, "not done after %.3g s", helper->row_seconds);
         policy_set_verdict(policy, row->name, FINDING_TIMED_OUT, why);
     } else if (is_abrupt(exit_code)) {
         snprintf(why, sizeof why, "the process that tried it ended with %d", exit_code);
@@ -362,45 +362,91 @@ static size_t list_rows(const ProbeHelper *helper, const KernelShape *shape, con
     return count;
 }
 
-/* Matrix units have a process each, because they have hung drivers; the others share one. */
-static void try_rows(const ProbeHelper *helper, const KernelRow *const *rows, size_t count,
-                     KernelPolicy *policy)
+static void try_until(const ProbeHelper *helper, const char *rows, double end, KernelPolicy *policy)
 {
-    const double end = os_seconds() + helper->seconds;
     ProbeHelper left = *helper;
-    Text shared = {0};
-    for (size_t i = 0; i < count; i++)
-        policy_forget(policy, rows[i]->name);
-    for (size_t i = 0; i < count; i++) {
-        left.seconds = end - os_seconds();
-        if (rows[i]->needs & GPU_CAP_COOPMAT)
-            probe_in_child(&left, rows[i]->name, policy);
-        else
-            text_print(&shared, "%s%s", shared.bytes ? "," : "", rows[i]->name);
-    }
     left.seconds = end - os_seconds();
-    if (shared.bytes)
-        probe_in_child(&left, shared.data, policy);
-    text_finish(&shared);
+    probe_in_child(&left, rows, policy);
 }
 
-static void tell_all(const KernelRow *const *rows, size_t count, double seconds, KernelPolicy *policy)
+static void try_one_by_one(const ProbeHelper *helper, const char *rows, double end, KernelPolicy *policy)
+{
+    char name[POLICY_NAME];
+    while (rows && *rows) {
+        rows = probe_next_name(rows, name);
+        try_until(helper, name, end, policy);
+    }
+}
+
+/* Matrix units have a process each, because they have hung drivers; the others share one. */
+static void try_rows(const ProbeHelper *helper, const GpuCaps *caps, const KernelRow *const *rows,
+                     size_t count, KernelPolicy *policy)
+{
+    const double end = os_seconds() + helper->seconds;
+    Text alone = {0}, shared = {0}, needless = {0};
+    for (size_t i = 0; i < count; i++) {
+        Text *list = !(rows[i]->needs & GPU_CAP_COOPMAT)  ? &shared
+                     : probe_needless(caps, rows[i])      ? &needless
+                                                          : &alone;
+        text_print(list, "%s%s", list->bytes ? "," : "", rows[i]->name);
+        policy_forget(policy, rows[i]->name);
+    }
+    try_one_by_one(helper, alone.data, end, policy);
+    if (shared.bytes)
+        try_until(helper, shared.data, end, policy);
+    try_one_by_one(helper, needless.data, end, policy);
+    text_finish(&alone);
+    text_finish(&shared);
+    text_finish(&needless);
+}
+
+static const char slow_once[] = "not done in its time; the next run tries it once more";
+
+static bool was_slow(const KernelPolicy *policy, const KernelRow *row)
+{
+    const KernelVerdict *verdict = policy_verdict(policy, row->name);
+    return verdict && verdict->finding == FINDING_LATER && !strcmp(verdict->why, slow_once);
+}
+
+/* Rows that were not reached are for the next run; so is, once, one that is here for its tunings and took
+ * too long: the machine may have been busy. Returns how many. */
+static size_t leave_the_rest(const GpuCaps *caps, const KernelRow *const *rows, size_t count,
+                             const KernelPolicy *before, KernelPolicy *policy)
 {
     size_t later = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!policy_verdict(policy, rows[i]->name)) {
-            policy_set_verdict(policy, rows[i]->name, FINDING_LATER, "there was no time for it; the next run tries it");
-            later++;
+        const char *name = rows[i]->name;
+        const KernelVerdict *verdict = policy_verdict(policy, name);
+        const bool slow = verdict && verdict->finding == FINDING_TIMED_OUT && !rows[i]->probe &&
+                          !was_slow(before, rows[i]);
+        if (verdict && !slow)
+            continue;
+        if (probe_needless(caps, rows[i])) {
+            policy_set_verdict(policy, name, FINDING_NOT_TRIED, probe_needless(caps, rows[i]));
+            continue;
         }
-        tell(rows[i], policy_verdict(policy, rows[i]->name));
+        policy_set_verdict(policy, name, FINDING_LATER,
+                           slow ? slow_once : "there was no time for it; the next run tries it");
+        later++;
+    }
+    return later;
+}
+
+static void tell_all(const KernelRow *const *rows, size_t count, size_t later, double seconds,
+                     const KernelPolicy *policy)
+{
+    size_t tuned = 0;
+    for (size_t i = 0; i < count; i++) {
+        const KernelVerdict *verdict = policy_verdict(policy, rows[i]->name);
+        tell(rows[i], verdict);
+        tuned += verdict && verdict->finding <= FINDING_SLOWER;
     }
     if (os_interrupted())
         return;
     if (later)
-        log_info("%zu of %zu kernels tuned for this device in %.1f s; the rest next time", count - later, count,
-                 seconds);
-    else
-        log_info("%zu kernel%s tuned for this device, once, in %.1f s", count, count > 1 ? "s" : "", seconds);
+        log_info("%zu of %zu kernels tuned for this device in %.1f s; the rest next time", tuned, count, seconds);
+    else if (tuned)
+        log_info("%zu kernel%s tuned for this device, once, in %.1f s", tuned, tuned > 1 ? "s" : "", seconds);
 }
 
 void probe_device(Gpu *gpu, const ProbeHelper *helper)
@@ -418,9 +464,13 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper)
     const size_t count = helper->program ? list_rows(helper, shape, caps, policy, rows) : 0;
     const double begin = os_seconds();
     if (count && !os_interrupted()) {
-        try_rows(helper, rows, count, policy);
-        tell_all(rows, count, os_seconds() - begin, policy);
+        KernelPolicy *before = MEM_NEW(KernelPolicy);
+        *before = *policy;
+        try_rows(helper, caps, rows, count, policy);
+        const size_t later = leave_the_rest(caps, rows, count, before, policy);
+        tell_all(rows, count, later, os_seconds() - begin, policy);
         probe_remember(path, policy);
+        free(before);
     }
     gpu_set_policy(gpu, policy);
     free(path);

@@ -329,10 +329,19 @@ static void the_rest_comes_next_time(Test *test, Gpu *gpu, const char *program)
     policy = gpu_caps(gpu)->policy;
     CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_LATER) == 0);
     CHECK(test, count_of(policy, FINDING_SLOWER) == 1 && policy_verdict(policy, first)->finding == FINDING_SLOWER);
-    helper.command = "crash";
-    probe_device(gpu, &helper);     /* nothing is left to crash */
+    helper.command = "hang";
+    probe_device(gpu, &helper);     /* nothing is left to hang */
     policy = gpu_caps(gpu)->policy;
-    CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_CRASHED) == 0);
+    CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_LATER) == 0);
+    /* what takes too long has a second chance, and no third */
+    helper.again = true;
+    helper.row_seconds = 0.5;
+    for (unsigned run = 0; run < 3; run++) {
+        probe_device(gpu, &helper);
+        policy = gpu_caps(gpu)->policy;
+        CHECK(test, count_of(policy, run ? FINDING_TIMED_OUT : FINDING_LATER) == later + 1);
+        helper.again = false;
+    }
     char *path = probe_path(gpu_caps(gpu), NULL);
     CHECK_OK(test, os_remove(path));
     free(path);
