@@ -162,11 +162,6 @@ static uint64_t shared_bytes(const uint32_t *spec)
     return spec[MATRIX_BUFFERS] * tile + stage;
 }
 
-/* Matrices that a processor plays have no registers to run out of, so that tilings of other devices
- * can be checked on it; but its compiler takes 20 s for this many sums a lane, and 100 s for the
- * double (llvmpipe of Mesa 26.1.6). */
-enum { PLAYED_SUMS = 256 };
-
 /* The largest of the device's units that the tile is made of, if a lane's sums and the shared
  * memory (with bytes beside the tiles) are not too much for it. */
 static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums, uint64_t more_bytes)
@@ -183,8 +178,8 @@ static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums,
     spec[MATRIX_THREADS] = lanes * (spec[MATRIX_TILE_M] / spec[MATRIX_SUB_M]) *
                            (spec[MATRIX_TILE_N] / spec[MATRIX_SUB_N]);
     uint32_t most = lanes >= 32 ? most_sums : most_sums / 4;
-    if (caps->bits & GPU_CAP_CPU)
-        most = PLAYED_SUMS;
+    if (caps->kind == GPU_CPU && caps->lane_sums)
+        most = caps->lane_sums;
     return spec[MATRIX_SUB_M] * spec[MATRIX_SUB_N] <= most * lanes &&
            spec[MATRIX_THREADS] <= caps->max_invocations &&
            shared_bytes(spec) + more_bytes <= caps->shared_bytes;

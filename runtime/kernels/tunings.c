@@ -63,9 +63,6 @@ const TuningLine tuning_lines[] = {
      "either, within the noise (measured on Mesa 22.3.6, SmolLM2, 512 rows in one segment)"},
     {DRIVER_LLVMPIPE, 0, 0, "attention_fwd_decode", {{4, 64}},
      "0.48 ms where 8 heads a subgroup take 0.60 (measured on Mesa 22.3.6, SmolLM2, 1,030 keys)"},
-    {DRIVER_LLVMPIPE, 0, 0, "matmul_*_coopmat", {{256, 16, 8, 16, 16, 64, 64, 16, 16, 16, 2, 0}},
-     "compiled in 3 s where the row's default takes 20; these rows are checked on processors, not used "
-     "(measured on Mesa 26.1.6)"},
 };
 const size_t tuning_line_count = COUNT_OF(tuning_lines);
 
