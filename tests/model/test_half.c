@@ -1,8 +1,10 @@
 /* Products with f16 operands in a whole model: what they change, that they are the ones that run,
- * and that recomputation and the size of gradients change nothing. Devices without matrix units
- * take the emulated rows.
- * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS]] */
+ * and that recomputation and the size of gradients change nothing. Devices without matrix units, or
+ * whose units nobody has tried, take the emulated rows.
+ * Usage: test_half GOLDEN_FOLDER [DEVICE [CAPS [half]]]: with "half" on matrix units (tests/matrix.h) */
 #include "kernels/policy.h"
+#include "matmul.push.h"
+#include "matrix.h"
 #include "random.h"
 #include "rmsnorm.push.h"
 #include "test.h"
@@ -291,12 +293,29 @@ static void test_choice(Test *test, const Gpu *gpu)
     CHECK(test, !frozen_half(&(FrozenKernels){lines + 1, 2}, &caps));
 }
 
+/* On matrix units, if that was asked for. */
+static void test_units(const Setup *setup, unsigned units)
+{
+    static const char *const families[] = {"matmul_nt_half", "matmul_nn_half"};
+    static const MatmulPush push = {.m = 48, .n = 64, .k = 64, .a_stride = 64, .b_stride = 64,
+                                    .c_stride = 64, .alpha = 1};
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        const KernelRow *row = kernel_choose(families[i], NULL, gpu_caps(setup->gpu), &push);
+        CHECK(setup->test, row && (strstr(row->name, "_coopmat") != NULL) == (units == MATRIX_HALF));
+    }
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "half"};
     RandomModel small;
-    if (random_open(&test, argc, argv, &small)) {
+    const unsigned units = argc > 4 ? matrix_rows(argv[4]) : MATRIX_NONE;
+    bool ready = random_open(&test, argc, argv, &small);
+    if (ready)
+        matrix_trust(small.gpu, units);
+    if (ready && matrix_here(&test, small.gpu, units)) {
         Setup setup = {&test, small.model, small.lora, small.gpu};
+        test_units(&setup, units);
         test_choice(&test, small.gpu);
         test_nodes(&setup);
         test_numbers(&setup);

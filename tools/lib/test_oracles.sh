@@ -154,7 +154,7 @@ oracles() {
         oracle 'LoRA gradients, two packed segments' 'PEFT (golden)' '1e-4 of the norm' \
             "$build/tests/model/test_model_lora_gradients" "$root/tests/model/golden" "$shared"
         oracle '30 steps, losses' 'PEFT (golden)' '1e-3 relative' \
-            "$build/tests/train/test_train_golden" "$shared" "$root/tests/train/golden/peft_steps.json"
+            "$build/tests/train/test_train_golden" "$stories" "$root/tests/train/golden/peft_steps.json"
         "$python" "$root/tools/oracles/make_adapter.py" "$stories" "$oracle_work/stories.gguf" >/dev/null
         prompts_plain
         oracle 'stories260K f32, PEFT export' PEFT 'same 32 tokens, KL 0.01' peft_export "$stories" "$oracle_work/stories.gguf"

@@ -2,11 +2,16 @@
 """30 LoRA steps of PEFT on stories260K, and the first step's gradients.
 
     peft_steps.py stories260K-f32.gguf TEXT > peft_steps.json
+    peft_steps.py stories260K-f32.gguf TEXT 16 > peft_steps_wide.json
+    peft_steps.py tests/tiny/tiny-chat.gguf TEXT 16 > peft_steps_chat.json
 
-Needs torch, transformers, peft, gguf. Everything a repetition needs is in the file it prints:
+TEXT is Tiny Shakespeare, the last argument is the adapter's rank. Needs torch, transformers, peft, gguf. Everything a repetition needs is in the file it prints:
 the examples' ids, from which of them on they are supervised, the order, and the settings. The
 adapter starts from `start` below, which tests/train/test_golden.c repeats; B is zero in the
 losses' run. The gradients are taken with A and B both drawn, on one step of packed examples.
+"rounded" is all of it once more with both operands of every product (linears, adapters, the head,
+and attention where heads are multiples of 16), forward and backward, rounded to the 11 bits of f16:
+what matrix units make of it.
 """
 import json
 import math
@@ -17,8 +22,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, get_cosine_schedule_with_warmup
 
-RANK, ALPHA, STEPS, STEP_EXAMPLES, WARMUP = 4, 8, 30, 4, 3
-RATE, DECAY, CLIP = 1e-2, 0.01, 1.0
+RANK = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+ALPHA, STEPS, STEP_EXAMPLES, WARMUP = 2 * RANK, 30, 4, 3
+RATE, DECAY, CLIP = 0.04 / RANK, 0.01, 1.0
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -84,6 +90,69 @@ def step_loss(model, examples):
     return total / count
 
 
+def rounded(x):
+    mantissa, exponent = torch.frexp(x)
+    return torch.ldexp(torch.round(mantissa * 2048) / 2048, exponent)
+
+
+class RoundedProduct(torch.autograd.Function):
+    """a @ b of matrices, or of equally many of them."""
+    @staticmethod
+    def forward(context, a, b):
+        a, b = rounded(a), rounded(b)
+        context.save_for_backward(a, b)
+        return a @ b
+
+    @staticmethod
+    def backward(context, gradient):
+        a, b = context.saved_tensors
+        gradient = rounded(gradient)
+        return gradient @ b.transpose(-1, -2), a.transpose(-1, -2) @ gradient
+
+
+def rounded_linear(x, weight, bias=None):
+    return RoundedProduct.apply(x.flatten(0, -2), weight.T).unflatten(0, x.shape[:-1])
+
+
+def first_gradients(model, examples):
+    set_start(model, with_b=True)
+    model.zero_grad()
+    loss = step_loss(model, examples)
+    loss.backward()
+    gradients = {"loss": loss.item(), "tensors": {}}
+    for name, a, b, rows in pairs(model):
+        b_grad = b.grad if rows is None else b.grad[rows]
+        for key, grad in ((".lora_a", a.grad), (".lora_b", b_grad)):
+            values = grad.double().flatten()
+            probe = torch.tensor(start(values.numel(), 999))
+            gradients["tensors"][name + key] = [values.norm().item(), (values @ probe).item()]
+    model.zero_grad()
+    return gradients
+
+
+def losses_and_norms(model, examples, order):
+    set_start(model, with_b=False)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=DECAY)
+    schedule = get_cosine_schedule_with_warmup(optimizer, WARMUP, STEPS)
+    losses, norms = [], []
+    for step in range(STEPS):
+        loss = step_loss(model, [examples[i] for i in order[step]])
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(trained, CLIP).item())
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return losses, norms
+
+
+def everything(model, examples, order):
+    gradients = first_gradients(model, [examples[i] for i in order[0]])
+    losses, norms = losses_and_norms(model, examples, order)
+    return {"losses": losses, "norms": norms, "gradients": gradients}
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -101,35 +170,14 @@ def main():
 
     model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0,
                                             target_modules=TARGETS, task_type="CAUSAL_LM"))
-    set_start(model, with_b=True)
-    first = step_loss(model, [examples[i] for i in order[0]])
-    first.backward()
-    gradients = {"loss": first.item(), "tensors": {}}
-    for name, a, b, rows in pairs(model):
-        b_grad = b.grad if rows is None else b.grad[rows]
-        for key, grad in ((".lora_a", a.grad), (".lora_b", b_grad)):
-            values = grad.double().flatten()
-            probe = torch.tensor(start(values.numel(), 999))
-            gradients["tensors"][name + key] = [values.norm().item(), (values @ probe).item()]
-    model.zero_grad()
-
-    set_start(model, with_b=False)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=DECAY)
-    schedule = get_cosine_schedule_with_warmup(optimizer, WARMUP, STEPS)
-    losses, norms = [], []
-    for step in range(STEPS):
-        loss = step_loss(model, [examples[i] for i in order[step]])
-        loss.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_(trained, CLIP).item())
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
+    single = everything(model, examples, order)
+    torch.nn.functional.linear = rounded_linear
+    if base.config.hidden_size // base.config.num_attention_heads % 16 == 0:
+        base.config._attn_implementation = "eager"
+        torch.matmul = RoundedProduct.apply
     print(json.dumps({"rank": RANK, "alpha": ALPHA, "steps": STEPS, "warmup": WARMUP,
                       "rate": RATE, "decay": DECAY, "clip": CLIP, "examples": examples,
-                      "order": order, "losses": losses, "norms": norms,
-                      "gradients": gradients}))
+                      "order": order, **single, "rounded": everything(model, examples, order)}))
 
 
 main()
