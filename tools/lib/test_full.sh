@@ -112,9 +112,10 @@ full_capabilities() {
     done
 }
 
-# train_here LABEL: models, gradients, and training against PEFT on the driver in the environment.
+# train_here LABEL [FOLDER]: models, gradients, and training against PEFT on the driver in the
+# environment, by the programs of that build.
 train_here() {
-    run_suite "$build" "$1 training" -t 10 --num-processes 1 gpu_device model_stories \
+    run_suite "${2:-$build}" "$1 training" -t 10 --num-processes 1 gpu_device model_stories \
         model_lora_gradients train_trainer train_golden infer_generator
 }
 
@@ -143,6 +144,46 @@ full_drivers() {
     else
         add_skip "the newer lavapipe of backports cannot be fetched here"
     fi
+}
+
+# A first run on a CPU driver that plays matrix units: they are not tried, which would take a minute.
+matrix_untried() {
+    local folder=$1/matrix begin=$SECONDS
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if XDG_CACHE_HOME=$folder timeout 30 "$1/src/cli/timbre" devices >"$folder/devices.txt" 2>&1 &&
+        grep -q 'coopmat not used: not tried' "$folder/devices.txt" && ! grep -q 'coopmat used' "$folder/devices.txt"; then
+        passed=$((passed + 1))
+        echo "timbre devices, first run: $((SECONDS - begin)) s, matrix units not tried"
+    else
+        add_failure "timbre devices, first run, after $((SECONDS - begin)) s"
+        tail -n 8 "$folder/devices.txt" | sed 's/^/    | /'
+    fi
+}
+
+# Kernels for matrix units, executed: the newest lavapipe plays cooperative matrices. All kernels;
+# those rows under all their tilings; training as it is chosen there, without them, and with them
+# in use. The first time its shader compiler takes 15 minutes of two idle cores, later 4.
+full_matrix() {
+    local driver folder
+    "$root/tools/compilers-setup" glslang || true
+    if [ -z "$(cached_glslang)" ] && ! sh "$root/shaders/probe.sh" glslangValidator GL_KHR_cooperative_matrix; then
+        add_skip "matrix units: there is no glslang here that knows them"
+        return 0
+    fi
+    if ! driver=$(driver_matrix); then
+        add_skip "matrix units: the newest lavapipe cannot be fetched here: $driver"
+        return 0
+    fi
+    folder=$(build_folder build-matrix)
+    build_or_fail "build: the newest libraries" "$folder" --buildtype=release "$(matrix_link "$driver")" || return 0
+    export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
+    matrix_untried "$folder"
+    count_program "matrix kernel-check" "$folder/tools/kernel_check/kernel-check"
+    count_program "matrix units, all tilings" "$folder/tools/kernel_check/kernel-check" --kernel '*coopmat*' --all-tunings
+    train_here matrix "$folder"
+    run_suite "$folder" "training on matrix units" -t 4 --num-processes 1 --suite matrix
+    unset VK_ICD_FILENAMES VK_DRIVER_FILES
 }
 
 # Every family of cards that the newer drivers compile for; sets them up first.
