@@ -47,6 +47,23 @@ done:
     return status;
 }
 
+bool check_has_extremes(const KernelRow *row)
+{
+    for (uint32_t c = 0; c < row->case_count; c++)
+        if ((!row->suits || row->suits(row->cases[c].push)) && check_cost(row, &row->cases[c]) <= EXTREME_COST)
+            return true;
+    return false;
+}
+
+const char *check_repeated_case(const KernelRow *row)
+{
+    for (uint32_t c = 1; c < row->case_count; c++)
+        for (uint32_t before = 0; before < c; before++)
+            if (!strcmp(row->cases[c].name, row->cases[before].name))
+                return row->cases[c].name;
+    return NULL;
+}
+
 void truths_finish(Truths *truths)
 {
     for (uint32_t i = 0; i < truths->count; i++)

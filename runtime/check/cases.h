@@ -42,6 +42,10 @@ uint64_t check_groups(const KernelRow *row, const KernelCase *one, const KernelT
 const KernelTuning *check_fold_tuning(const KernelRow *row, const KernelCase *one);
 /* Some case and tuning goes beyond 65,535 groups, or the grid is a single group always. */
 bool check_folds(const KernelRow *row);
+/* Some case that suits the row is small enough to be repeated with extreme inputs. */
+bool check_has_extremes(const KernelRow *row);
+/* The first name that two of the row's cases share, or NULL. */
+const char *check_repeated_case(const KernelRow *row);
 /* Elements and operations, as one number to choose cheap cases by. */
 double check_cost(const KernelRow *row, const KernelCase *one);
 

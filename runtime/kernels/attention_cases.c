@@ -214,6 +214,18 @@ static bool few_keys_input(const void *push, unsigned index, double *values, uin
     return index == 3;
 }
 
+/* Row 0 sees all of the cache, row 1 its last key alone, row 2 nothing. */
+static bool uneven_fwd_input(const void *push, unsigned index, double *values, uint64_t count,
+                             uint64_t seed)
+{
+    const uint32_t keys = ((const AttentionPush *)push)->key_rows;
+    const double spans[] = {0, keys, keys - 1, keys, 7, 7};
+    (void)seed;
+    for (uint64_t i = 0; index == 3 && i < count; i++)
+        values[i] = spans[i % COUNT_OF(spans)];
+    return index == 3;
+}
+
 /* lse a little above that of usual scores, so that exp(score - lse) looks like a share. */
 static bool lse_input(const void *push, double *values, uint64_t count, uint64_t seed)
 {
@@ -264,6 +276,7 @@ static bool whole_kv_input(const void *push, unsigned index, double *values, uin
                                        .scale = factor, .accumulate = add}
 SHAPE(smallest, 1, 1, 1, 4, 1, 0);
 SHAPE(ragged, 67, 6, 2, 12, 0.3f, 0);
+SHAPE(added_whole, 67, 6, 2, 12, 0.3f, 1);
 SHAPE(added, 41, 4, 4, 16, 0.25f, 1);
 SHAPE(wide, 19, 2, 1, 256, 0.0625f, 0);
 SHAPE(wide_long, 1024, 1, 1, 256, 0.0625f, 0);   /* loops that must be unrolled on llvmpipe */
@@ -282,6 +295,9 @@ static const AttentionPush folded_items = {.rows = 80100, .key_rows = 8, .heads 
                                            .head_dim = 16, .scale = 0.25f};
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
                                      .head_dim = 64, .scale = 0.125f};
+/* more query heads a group than a tile holds, a ragged head and a cache of no whole eights */
+static const AttentionPush large_groups = {.rows = 3, .key_rows = 131, .heads = 26, .kv_heads = 2,
+                                           .head_dim = 12, .scale = 0.3f};
 static const AttentionPush prefill = {.rows = 30, .key_rows = 150, .heads = 4, .kv_heads = 2,
                                       .head_dim = 32, .scale = 0.1767767f};
 
@@ -292,6 +308,8 @@ const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES] = {
     {"heads 32 of 8", &quarters, packed_fwd_input}, {"head 80", &eighty, packed_fwd_input},
     {"head 256", &wide, packed_fwd_input}, {"folded items", &folded_items, few_keys_input},
     {"head 256 long", &wide_long, packed_fwd_input}, {"head 128", &llama3, packed_fwd_input},
+    {"ragged whole", &ragged, whole_fwd_input},
+    {"large groups", &large_groups, uneven_fwd_input},
     {"decode", &decode, cache_fwd_input}, {"prefill", &prefill, cache_fwd_input},
     {"stories260k", &stories260k, packed_fwd_input}, {"smollm2", &smollm2, packed_fwd_input},
     {"smollm2 whole", &smollm2, whole_fwd_input}, {"folded", &folded, packed_fwd_input},
@@ -304,7 +322,8 @@ const KernelCase attention_bwd_d_cases[ATTENTION_BWD_D_CASES] = {
 };
 const KernelCase attention_bwd_q_cases[ATTENTION_BWD_Q_CASES] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
-    {"accumulate", &added, packed_q_input}, {"head 256", &wide, packed_q_input},
+    {"accumulate", &added, packed_q_input}, {"ragged whole", &added_whole, whole_q_input},
+    {"head 256", &wide, packed_q_input},
     {"head 256 long", &wide_long, packed_q_input},
     {"head 80", &eighty, packed_q_input},
     {"head 128", &llama3, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
@@ -313,7 +332,8 @@ const KernelCase attention_bwd_q_cases[ATTENTION_BWD_Q_CASES] = {
 };
 const KernelCase attention_bwd_kv_cases[ATTENTION_BWD_KV_CASES] = {
     {"smallest", &smallest, packed_kv_input}, {"ragged", &ragged, packed_kv_input},
-    {"accumulate", &added, packed_kv_input}, {"head 256", &wide, packed_kv_input},
+    {"accumulate", &added, packed_kv_input}, {"ragged whole", &added_whole, whole_kv_input},
+    {"head 256", &wide, packed_kv_input},
     {"head 256 long", &wide_long, packed_kv_input},
     {"head 80", &eighty, packed_kv_input},
     {"head 128", &llama3, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},

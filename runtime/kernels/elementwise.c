@@ -147,6 +147,7 @@ static const KernelCase copy_cases[] = {
 static const KernelCase swiglu_fwd_cases[] = {
     {.name = "smallest", .push = &(const SwigluPush){.count = 1}},
     {.name = "ragged", .push = &(const SwigluPush){.count = 917}},
+    {.name = "fours", .push = &(const SwigluPush){.count = 920}},
     {.name = "folded", .push = &(const SwigluPush){.count = FOLDED}},
     {.name = "smollm2", .push = &(const SwigluPush){.count = 512 * 1536}},
 };

@@ -37,6 +37,15 @@ bool input_between(double *values, uint64_t count, double low, double high, uint
     return true;
 }
 
+bool input_peaks(double *values, uint64_t count, uint64_t cols)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        double away = (double)(i % cols) - (double)(i / cols % cols);
+        values[i] = 3 - 100 * (away < 0 ? -away : away);
+    }
+    return true;
+}
+
 void grid_of_items(uint64_t items, const KernelTuning *tuning, uint32_t groups[3])
 {
     kernel_fold((items + tuning->spec[0] - 1) / tuning->spec[0], groups);

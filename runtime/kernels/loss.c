@@ -78,6 +78,14 @@ static bool fwd_input(const void *push, unsigned index, double *values, uint64_t
     return index == 1 && input_below(values, count, p->vocab, seed);
 }
 
+static bool peaks_input(const void *push, unsigned index, double *values, uint64_t count,
+                        uint64_t seed)
+{
+    const CrossEntropyPush *p = push;
+    return index == 0 ? input_peaks(values, count, p->vocab)
+                      : fwd_input(push, index, values, count, seed);
+}
+
 /* lse near that of standard normal logits, so that probabilities look like ones. */
 static bool bwd_input(const void *push, unsigned index, double *values, uint64_t count,
                       uint64_t seed)
@@ -96,6 +104,8 @@ static void cross_entropy_shape(const KernelShape *shape, void *push)
 
 static const CrossEntropyPush smallest = {.rows = 1, .vocab = 1, .scale = 1};
 static const CrossEntropyPush ragged = {.rows = 5, .vocab = 131, .first = 3, .scale = 0.5f};
+static const CrossEntropyPush fours = {.rows = 6, .vocab = 132, .first = 3, .scale = 0.5f};
+static const CrossEntropyPush square = {.rows = 1028, .vocab = 1028, .scale = 1};
 static const CrossEntropyPush stories260k = {.rows = 512, .vocab = 512, .scale = 1.f / 512};
 static const CrossEntropyPush smollm2 = {.rows = 32, .vocab = 49152, .first = 64,
                                          .scale = 1.f / 256};
@@ -105,12 +115,14 @@ static const CrossEntropyPush folded = {.rows = 70001, .vocab = 5, .scale = 1};
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, fwd_input}, {"ragged", &ragged, fwd_input},
+    {"fours", &fours, fwd_input}, {"peaks", &square, peaks_input},
     {"stories260k", &stories260k, fwd_input}, {"smollm2", &smollm2, fwd_input},
     {"vocab 151936", &qwen, fwd_input}, {"folded", &folded, fwd_input},
     {"folded fours", &folded_fours, fwd_input},
 };
 static const KernelCase bwd_cases[] = {
     {"smallest", &smallest, bwd_input}, {"ragged", &ragged, bwd_input},
+    {"fours", &fours, bwd_input},
     {"stories260k", &stories260k, bwd_input}, {"smollm2", &smollm2, bwd_input},
     {"vocab 151936", &qwen, bwd_input}, {"folded", &folded, bwd_input},
     {"folded fours", &folded_fours, bwd_input},

@@ -68,6 +68,7 @@ static bool grad_norm_input(const void *push, unsigned index, double *values, ui
 static const KernelCase grad_norm_cases[] = {
     {"smallest", &(const GradNormPush){.tensors = 1, .count = 1}, grad_norm_input},
     {"ragged", &(const GradNormPush){.tensors = 7, .count = 1000}, grad_norm_input},
+    {"many small", &(const GradNormPush){.tensors = 301, .count = 1507}, grad_norm_input},
     {"one large", &(const GradNormPush){.tensors = 1, .count = 20000001}, grad_norm_input},
     {"smollm2", &(const GradNormPush){.tensors = 420, .count = 4884480}, grad_norm_input},
     {"folded", &(const GradNormPush){.tensors = 70001, .count = 300000}, grad_norm_input},
@@ -126,12 +127,31 @@ static bool grad_clip_infinite_input(const void *push, unsigned index, double *v
     return true;
 }
 
+static bool grad_clip_nan_input(const void *push, unsigned index, double *values, uint64_t count,
+                                uint64_t seed)
+{
+    if (!grad_clip_input(push, index, values, count, seed))
+        return false;
+    values[count / 3] = NAN;
+    return true;
+}
+
+/* Norms about as small as the 1e-6 that the factor's denominator has more than they. */
+static bool grad_clip_small_input(const void *push, unsigned index, double *values, uint64_t count,
+                                  uint64_t seed)
+{
+    (void)push;
+    return index == 0 && input_between(values, count, 0, 1e-12, seed);
+}
+
 static const KernelCase grad_clip_cases[] = {
     {"smallest", &(const GradClipPush){.tensors = 1, .max_norm = 0.5f}, grad_clip_input},
     {"no clipping", &(const GradClipPush){.tensors = 131}, grad_clip_input},
     {"below", &(const GradClipPush){.tensors = 7, .max_norm = 1000}, grad_clip_input},
     {"smollm2", &(const GradClipPush){.tensors = 420, .max_norm = 1}, grad_clip_input},
     {"infinite", &(const GradClipPush){.tensors = 70}, grad_clip_infinite_input},
+    {"not a number", &(const GradClipPush){.tensors = 70}, grad_clip_nan_input},
+    {"nearly nothing", &(const GradClipPush){.tensors = 3, .max_norm = 1e-6f}, grad_clip_small_input},
 };
 
 /* ---- AdamW -------------------------------------------------------------- */

@@ -209,8 +209,8 @@ static const KernelCase append_cases[] = {
     {"batched", &(const RopeAppendPush){.rows = 8, .heads = 9, .kv_heads = 3, .head_dim = 64,
                                         .rope_dims = 64, .table_rows = 2048,
                                         .cache_rows = 12}, append_input},
-    {"folded", &(const RopeAppendPush){.rows = 300, .heads = 50, .kv_heads = 5, .head_dim = 64,
-                                       .rope_dims = 64, .table_rows = 16, .cache_rows = 300},
+    {"many heads", &(const RopeAppendPush){.rows = 300, .heads = 50, .kv_heads = 5, .head_dim = 64,
+                                           .rope_dims = 64, .table_rows = 16, .cache_rows = 300},
      append_input},
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "kernels/families.h"
+#include "kernels/inputs.h"
 #include "kernels/subgroups.h"
 
 static void softmax_extent(const void *push, uint64_t elements[GPU_MAX_BIND])
@@ -62,6 +63,13 @@ static void softmax_bwd_reference(const void *push, double *const bind[])
     }
 }
 
+static bool peaks_input(const void *push, unsigned index, double *values, uint64_t count,
+                        uint64_t seed)
+{
+    (void)seed;
+    return index == 0 && input_peaks(values, count, ((const SoftmaxPush *)push)->cols);
+}
+
 /* The backward rows take y as it comes; shares of 1 keep the sums as short as they are in use. */
 static bool softmax_bwd_input(const void *push, unsigned index, double *values, uint64_t count,
                               uint64_t seed)
@@ -77,13 +85,14 @@ static bool softmax_bwd_input(const void *push, unsigned index, double *values, 
 
 static const SoftmaxPush smallest = {.rows = 1, .cols = 1};
 static const SoftmaxPush ragged = {.rows = 7, .cols = 131};
+static const SoftmaxPush square = {.rows = 259, .cols = 259};
 static const SoftmaxPush added = {.rows = 5, .cols = 67, .accumulate = 1};
 static const SoftmaxPush smollm2 = {.rows = 4, .cols = 49152};
 static const SoftmaxPush folded = {.rows = 70001, .cols = 3};
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL},
-    {"smollm2", &smollm2, NULL},   {"folded", &folded, NULL},
+    {"peaks", &square, peaks_input}, {"smollm2", &smollm2, NULL}, {"folded", &folded, NULL},
 };
 static const KernelCase bwd_cases[] = {
     {"smallest", &smallest, softmax_bwd_input}, {"ragged", &ragged, softmax_bwd_input},

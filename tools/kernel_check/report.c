@@ -71,6 +71,8 @@ static Tally tally_of(const Report *report, const KernelRow *row, const char *de
 void report_row(Report *report, const KernelRow *row)
 {
     const Tally tally = tally_of(report, row, NULL);
+    if (!tally.passed && !tally.failed && !tally.skipped)   /* --case chose none of its cases */
+        return;
     if (report->terminal && report->rows > ROWS_ON_SCREEN && !tally.failed && !report->options->verbose)
         return;
     close_line(report);

@@ -310,6 +310,12 @@ static void check_interface(Session *session, const KernelRow *row)
     if (!is_folded(row))
         text_print(&problems, "    %s: no case goes beyond 65,535 groups under any tuning; add one\n",
                    row->name);
+    if (!check_has_extremes(row))
+        text_print(&problems, "    %s: no case that it takes is small enough for extreme inputs; add one\n",
+                   row->name);
+    const char *repeated = check_repeated_case(row);
+    if (repeated)
+        text_print(&problems, "    %s: two cases are called '%s'\n", row->name, repeated);
     add_plain(session, "", row, "interface", problems.bytes ? VERDICT_FAILED : VERDICT_PASSED,
               problems.bytes ? problems.data : "");
     text_finish(&problems);
@@ -327,13 +333,16 @@ static tmb_status overridden(const Options *options, const KernelRow *row, const
     return options_words("--push", options->push, push, row->push_bytes / 4);
 }
 
-/* The case with the most work; --bench measures it alone unless --case chooses. */
+/* The case with the most work; --bench measures it alone unless --case chooses. Those that fold the
+ * grid have shapes that no model has, so they come last. */
 static uint32_t largest_case(const KernelRow *row)
 {
     uint32_t largest = 0;
     double most = -1;
     for (uint32_t c = 0; c < row->case_count; c++) {
         double cost = check_cost(row, &row->cases[c]);
+        if (check_groups(row, &row->cases[c], NULL) > 65535)
+            cost *= 1e-15;
         if (cost > most && (!row->suits || row->suits(row->cases[c].push))) {
             most = cost;
             largest = c;
