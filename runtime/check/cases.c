@@ -166,14 +166,25 @@ static bool folds_by_default(const KernelRow *row)
     return false;
 }
 
-const KernelTuning *check_fold_tuning(const KernelRow *row, const KernelCase *one)
+static const KernelTuning *folding(const KernelRow *row, const KernelCase *one)
 {
-    if (folds_by_default(row))
-        return NULL;
     for (uint32_t t = 0; t < row->tuning_count; t++)
-        if (check_groups(row, one, &row->tunings[t]) > UNFOLDED_GROUPS)
+        if ((!row->suits || row->suits(one->push)) &&
+            check_groups(row, one, &row->tunings[t]) > UNFOLDED_GROUPS)
             return &row->tunings[t];
     return NULL;
+}
+
+const KernelTuning *check_fold_tuning(const KernelRow *row, const KernelCase *one)
+{
+    const KernelTuning *found = folds_by_default(row) ? NULL : folding(row, one);
+    for (uint32_t c = 0; found && c < row->case_count; c++) {
+        const KernelCase *other = &row->cases[c];
+        const bool cheaper = check_cost(row, other) < check_cost(row, one);
+        if (other->push != one->push && cheaper && folding(row, other))
+            found = NULL;
+    }
+    return found;
 }
 
 bool check_folds(const KernelRow *row)

@@ -37,8 +37,8 @@ const char *check_obstacle(const KernelRow *row, const KernelCase *one, const Gp
 
 /* Groups of a case under a tuning. */
 uint64_t check_groups(const KernelRow *row, const KernelCase *one, const KernelTuning *tuning);
-/* A legal tuning under which this case goes beyond 65,535 groups, where no case does under
- * the default one; otherwise NULL. */
+/* Where no case goes beyond 65,535 groups under the default tuning: for the cheapest one that does
+ * under another legal tuning, that tuning; otherwise NULL. */
 const KernelTuning *check_fold_tuning(const KernelRow *row, const KernelCase *one);
 /* Some case and tuning goes beyond 65,535 groups, or the grid is a single group always. */
 bool check_folds(const KernelRow *row);

@@ -6,9 +6,11 @@
 #include <string.h>
 
 enum {
-    OP_NAME = 5, OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_IMAGE = 25, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
-    OP_CONSTANT = 43, OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT = 50,
-    OP_SPEC_CONSTANT_COMPOSITE = 51, OP_VARIABLE = 59, OP_DECORATE = 71,
+    OP_NAME = 5, OP_CAPABILITY = 17, OP_EXECUTION_MODE = 16, OP_TYPE_BOOL = 20, OP_TYPE_INT = 21,
+    OP_TYPE_FLOAT = 22, OP_TYPE_VECTOR = 23, OP_TYPE_MATRIX = 24, OP_TYPE_IMAGE = 25, OP_TYPE_ARRAY = 28,
+    OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32, OP_CONSTANT_TRUE = 41, OP_CONSTANT = 43,
+    OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT_TRUE = 48, OP_SPEC_CONSTANT = 50,
+    OP_SPEC_CONSTANT_COMPOSITE = 51, OP_SPEC_CONSTANT_OP = 52, OP_VARIABLE = 59, OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72, OP_EXECUTION_MODE_ID = 331,
     MODE_LOCAL_SIZE = 17, MODE_LOCAL_SIZE_ID = 38,
     DECORATION_SPEC_ID = 1, DECORATION_BUILT_IN = 11, DECORATION_NON_WRITABLE = 24,
@@ -16,14 +18,15 @@ enum {
     DECORATION_OFFSET = 35,
     BUILT_IN_NUM_WORKGROUPS = 24, BUILT_IN_WORKGROUP_SIZE = 25,
     FORMAT_RGBA32UI = 30,
-    CLASS_UNIFORM_CONSTANT = 0, CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
-    MAGIC = 0x07230203,
+    CLASS_UNIFORM_CONSTANT = 0, CLASS_WORKGROUP = 4, CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
+    MAGIC = 0x07230203, MOST_IDS = 0x3fffff, MOST_NESTED = 64,
 };
 #define NO_ID UINT32_MAX
 
 /* What is kept of one result id. */
 typedef struct Id {
     uint32_t opcode, storage, pointee;      /* pointers and variables */
+    const uint32_t *word;                   /* the instruction of types and constants */
     uint32_t spec_id, set, binding, built_in;
     uint32_t value;                         /* constants; the format of images */
     uint32_t part[3];                       /* composites */
@@ -35,11 +38,20 @@ typedef struct Id {
 typedef struct Module {
     Id *ids;
     uint32_t id_count;
+    Id elsewhere;                           /* stands for ids beyond the bound; then broken */
+    bool broken;
     uint32_t local_size[3], local_size_id[3];
     bool has_local_size_id;
     const uint32_t *capability[64];
     uint32_t capability_count;
 } Module;
+
+/* Files are read too (--shader): an id may be anything. */
+static Id *id_at(Module *module, uint32_t id)
+{
+    module->broken |= id >= module->id_count;
+    return id < module->id_count ? &module->ids[id] : &module->elsewhere;
+}
 
 static void decorate(Id *id, const uint32_t *word, uint32_t count)
 {
@@ -69,43 +81,63 @@ static void decorate_member(Id *id, const uint32_t *word, uint32_t count)
     }
 }
 
+/* Words that an instruction must have for what is read of it. */
+static uint32_t least_words(uint32_t opcode)
+{
+    static const struct { uint32_t opcode, words; } table[] = {
+        {OP_NAME, 3}, {OP_CAPABILITY, 2}, {OP_EXECUTION_MODE, 3}, {OP_EXECUTION_MODE_ID, 3},
+        {OP_TYPE_BOOL, 2}, {OP_TYPE_INT, 4}, {OP_TYPE_FLOAT, 3}, {OP_TYPE_VECTOR, 4},
+        {OP_TYPE_MATRIX, 4}, {OP_TYPE_IMAGE, 9}, {OP_TYPE_ARRAY, 4}, {OP_TYPE_STRUCT, 2},
+        {OP_TYPE_POINTER, 4}, {OP_CONSTANT_TRUE, 3}, {OP_CONSTANT, 4}, {OP_CONSTANT_COMPOSITE, 3},
+        {OP_SPEC_CONSTANT_TRUE, 3}, {OP_SPEC_CONSTANT, 4}, {OP_SPEC_CONSTANT_COMPOSITE, 3},
+        {OP_SPEC_CONSTANT_OP, 5}, {OP_VARIABLE, 4}, {OP_DECORATE, 3}, {OP_MEMBER_DECORATE, 4},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (table[i].opcode == opcode)
+            return table[i].words;
+    return 1;
+}
+
 static void define(Module *module, const uint32_t *word, uint32_t count, uint32_t opcode)
 {
-    Id *id;
+    const bool is_type = opcode >= OP_TYPE_BOOL && opcode <= OP_TYPE_POINTER;
+    const bool is_known = least_words(opcode) > 1;
+    if (!is_known)
+        return;
+    Id *id = id_at(module, word[is_type ? 1 : 2]);
+    id->opcode = opcode;
+    id->word = word;
     switch (opcode) {
     case OP_TYPE_IMAGE:
-        id = &module->ids[word[1]];
         id->value = word[8];
         break;
     case OP_TYPE_STRUCT:
-        id = &module->ids[word[1]];
         id->members = count - 2;
         break;
     case OP_TYPE_POINTER:
-        id = &module->ids[word[1]];
         id->storage = word[2];
         id->pointee = word[3];
         break;
     case OP_VARIABLE:
-        id = &module->ids[word[2]];
-        id->pointee = module->ids[word[1]].pointee;
+        id->pointee = id_at(module, word[1])->pointee;
         id->storage = word[3];
+        break;
+    case OP_CONSTANT_TRUE:
+    case OP_SPEC_CONSTANT_TRUE:
+        id->value = 1;
         break;
     case OP_CONSTANT:
     case OP_SPEC_CONSTANT:
-        id = &module->ids[word[2]];
         id->value = word[3];
         break;
     case OP_CONSTANT_COMPOSITE:
     case OP_SPEC_CONSTANT_COMPOSITE:
-        id = &module->ids[word[2]];
         for (uint32_t i = 0; i < 3 && 3 + i < count; i++)
             id->part[i] = word[3 + i];
         break;
     default:
-        return;
+        break;
     }
-    id->opcode = opcode;
 }
 
 static void execution_mode(Module *module, const uint32_t *word, uint32_t count)
@@ -118,11 +150,26 @@ static void execution_mode(Module *module, const uint32_t *word, uint32_t count)
     }
 }
 
-/* Our own compiler wrote these words: they are trusted to be well-formed. */
+static void take(Module *module, const uint32_t *word, uint32_t count, uint32_t opcode)
+{
+    if (opcode == OP_NAME && memchr(word + 2, 0, 4 * (count - 2)))
+        id_at(module, word[1])->name = (const char *)(word + 2);
+    else if (opcode == OP_DECORATE)
+        decorate(id_at(module, word[1]), word, count);
+    else if (opcode == OP_MEMBER_DECORATE)
+        decorate_member(id_at(module, word[1]), word, count);
+    else if (opcode == OP_EXECUTION_MODE || opcode == OP_EXECUTION_MODE_ID)
+        execution_mode(module, word, count);
+    else if (opcode == OP_CAPABILITY && module->capability_count < COUNT_OF(module->capability))
+        module->capability[module->capability_count++] = word + 1;
+    else if (opcode != OP_NAME && opcode != OP_CAPABILITY)
+        define(module, word, count, opcode);
+}
+
 static bool module_read(const uint32_t *words, size_t bytes, Module *module)
 {
     size_t total = bytes / 4;
-    if (total < 5 || words[0] != MAGIC)
+    if (total < 5 || words[0] != MAGIC || words[3] > MOST_IDS)
         return false;
     module->id_count = words[3];
     module->ids = MEM_NEW_ARRAY(Id, module->id_count);
@@ -131,30 +178,92 @@ static bool module_read(const uint32_t *words, size_t bytes, Module *module)
     for (size_t at = 5; at < total;) {
         const uint32_t *word = words + at;
         uint32_t count = word[0] >> 16, opcode = word[0] & 0xffff;
-        if (!count || at + count > total)
+        if (!count || at + count > total || count < least_words(opcode))
             return false;
-        if (opcode == OP_NAME)
-            module->ids[word[1]].name = (const char *)(word + 2);
-        else if (opcode == OP_DECORATE)
-            decorate(&module->ids[word[1]], word, count);
-        else if (opcode == OP_MEMBER_DECORATE)
-            decorate_member(&module->ids[word[1]], word, count);
-        else if (opcode == OP_EXECUTION_MODE || opcode == OP_EXECUTION_MODE_ID)
-            execution_mode(module, word, count);
-        else if (opcode == OP_CAPABILITY && module->capability_count < COUNT_OF(module->capability))
-            module->capability[module->capability_count++] = word + 1;
-        else
-            define(module, word, count, opcode);
+        take(module, word, count, opcode);
         at += count;
     }
-    return true;
+    for (uint32_t i = 0; i < module->id_count; i++)   /* what is looked up later */
+        for (int part = 0; part < 3; part++)
+            module->broken |= module->ids[i].part[part] >= module->id_count;
+    for (uint32_t i = 0; i < module->id_count; i++)
+        module->broken |= module->ids[i].pointee >= module->id_count;
+    for (int i = 0; i < 3; i++)
+        module->broken |= module->local_size_id[i] >= module->id_count;
+    return !module->broken;
 }
 
-static uint32_t constant(const Module *module, uint32_t id, const KernelTuning *tuning,
-                         uint32_t spec_count)
+static uint32_t operation(uint32_t opcode, uint32_t a, uint32_t b, uint32_t c)
 {
-    const Id *known = &module->ids[id];
-    return known->spec_id < spec_count ? tuning->spec[known->spec_id] : known->value;
+    switch (opcode) {
+    case 113: case 114: return a;                            /* conversions */
+    case 126: return 0u - a;
+    case 128: return a + b;
+    case 130: return a - b;
+    case 132: return a * b;
+    case 134: case 135: return b ? a / b : 0;
+    case 137: case 138: case 139: return b ? a % b : 0;
+    case 164: case 170: return a == b;
+    case 165: case 171: return a != b;
+    case 166: return a || b;
+    case 167: return a && b;
+    case 168: return !a;
+    case 169: return a ? b : c;
+    case 172: case 173: return a > b;
+    case 174: case 175: return a >= b;
+    case 176: case 177: return a < b;
+    case 178: case 179: return a <= b;
+    case 194: case 195: return a >> (b & 31);
+    case 196: return a << (b & 31);
+    case 197: return a | b;
+    case 198: return a ^ b;
+    case 199: return a & b;
+    case 200: return ~a;
+    default: return 0;
+    }
+}
+
+/* Of 32 bits, unsigned; 0 for what no size is made of. */
+static uint32_t constant(const Module *module, uint32_t index, const KernelTuning *tuning,
+                         uint32_t spec_count, uint32_t depth)
+{
+    const Id *id = index < module->id_count ? &module->ids[index] : NULL;
+    if (!id || depth > MOST_NESTED)
+        return 0;
+    if (id->spec_id < spec_count && id->spec_id < GPU_MAX_SPEC)
+        return tuning->spec[id->spec_id];
+    if (id->opcode != OP_SPEC_CONSTANT_OP)
+        return id->value;
+    uint32_t operand[3] = {0}, count = id->word[0] >> 16;
+    for (uint32_t i = 0; i < 3 && 4 + i < count; i++)
+        operand[i] = constant(module, id->word[4 + i], tuning, spec_count, depth + 1);
+    return operation(id->word[3], operand[0], operand[1], operand[2]);
+}
+
+/* Bytes of a type without what alignment may add. */
+static uint64_t bytes_of(const Module *module, uint32_t index, const KernelTuning *tuning,
+                         uint32_t spec_count, uint32_t depth)
+{
+    const Id *id = index < module->id_count ? &module->ids[index] : NULL;
+    uint64_t sum = 0;
+    if (!id || depth > MOST_NESTED || !id->word)
+        return 0;
+    switch (id->opcode) {
+    case OP_TYPE_BOOL: return 4;
+    case OP_TYPE_INT:
+    case OP_TYPE_FLOAT: return id->word[2] / 8;
+    case OP_TYPE_VECTOR:
+    case OP_TYPE_MATRIX:
+        return bytes_of(module, id->word[2], tuning, spec_count, depth + 1) * (id->word[3] & 7);
+    case OP_TYPE_ARRAY:
+        return bytes_of(module, id->word[2], tuning, spec_count, depth + 1) *
+               constant(module, id->word[3], tuning, spec_count, 0);
+    case OP_TYPE_STRUCT:
+        for (uint32_t i = 0; i < id->members && depth < 2; i++)
+            sum += bytes_of(module, id->word[2 + i], tuning, spec_count, depth + 1);
+        return sum;
+    default: return 0;
+    }
 }
 
 static void find_local_size(const Module *module, const KernelRow *row, const KernelTuning *tuning,
@@ -163,10 +272,10 @@ static void find_local_size(const Module *module, const KernelRow *row, const Ke
     for (int i = 0; i < 3; i++)
         size[i] = module->local_size[i];
     for (int i = 0; i < 3 && module->has_local_size_id; i++)
-        size[i] = constant(module, module->local_size_id[i], tuning, row->spec_count);
+        size[i] = constant(module, module->local_size_id[i], tuning, row->spec_count, 0);
     for (uint32_t id = 0; id < module->id_count; id++)
         for (int i = 0; i < 3 && module->ids[id].built_in == BUILT_IN_WORKGROUP_SIZE; i++)
-            size[i] = constant(module, module->ids[id].part[i], tuning, row->spec_count);
+            size[i] = constant(module, module->ids[id].part[i], tuning, row->spec_count, 0);
 }
 
 static unsigned problem(Text *problems, const KernelRow *row, const char *text)
@@ -276,26 +385,50 @@ static unsigned check_capabilities(const KernelRow *row, const Module *module, T
     return found;
 }
 
-unsigned reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes,
-                       const KernelTuning *tuning, uint32_t local_size[3], Text *problems)
+ReflectFound reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes,
+                           const KernelTuning *tuning, Text *problems)
 {
     Module module = {.local_size = {1, 1, 1}};
-    unsigned found = 0;
+    ReflectFound found = {0};
+    uint32_t size[3];
     if (!module_read(words, bytes, &module)) {
-        found = problem(problems, row, "its SPIR-V cannot be read");
+        found.unusable = problem(problems, row, "its SPIR-V cannot be read");
     } else {
-        found += check_interface(row, &module, problems);
-        found += check_capabilities(row, &module, problems);
-        find_local_size(&module, row, tuning, local_size);
-        uint64_t invocations = (uint64_t)local_size[0] * local_size[1] * local_size[2];
+        found.unusable = check_interface(row, &module, problems);
+        found.rules = check_capabilities(row, &module, problems);
+        find_local_size(&module, row, tuning, size);
+        uint64_t invocations = (uint64_t)size[0] * size[1] * size[2];
         if (!invocations || invocations > 256) {
             text_print(problems, "    %s: a workgroup of %u x %u x %u, at most 256 are portable\n",
-                       row->name, local_size[0], local_size[1], local_size[2]);
-            found++;
+                       row->name, size[0], size[1], size[2]);
+            found.rules++;
         }
     }
     free(module.ids);
     return found;
+}
+
+tmb_status reflect_fits(const KernelRow *row, const uint32_t *words, size_t bytes,
+                        const KernelTuning *tuning, const GpuCaps *caps)
+{
+    Module module = {.local_size = {1, 1, 1}};
+    uint32_t size[3] = {0};
+    uint64_t shared = 0;
+    const bool readable = module_read(words, bytes, &module);
+    if (readable)
+        find_local_size(&module, row, tuning, size);
+    for (uint32_t i = 0; readable && i < module.id_count; i++)
+        if (module.ids[i].opcode == OP_VARIABLE && module.ids[i].storage == CLASS_WORKGROUP)
+            shared += bytes_of(&module, module.ids[i].pointee, tuning, row->spec_count, 0);
+    free(module.ids);
+    if (!readable)
+        return fail(TMB_BAD_INPUT, "%s: its SPIR-V cannot be read", row->name);
+    const uint64_t invocations = (uint64_t)size[0] * size[1] * size[2];
+    if (invocations > caps->max_invocations || shared > caps->shared_bytes)
+        return fail(TMB_OUT_OF_DEVICE, "%s needs workgroups of %llu invocations and %llu bytes of shared "
+                    "memory; this device has %u and %u", row->name, (unsigned long long)invocations,
+                    (unsigned long long)shared, caps->max_invocations, caps->shared_bytes);
+    return TMB_OK;
 }
 
 /* Where one part of the workgroup's size comes from. */

@@ -6,10 +6,19 @@
 #include "base/mem.h"
 #include "kernels/kernel.h"
 
-/* One sentence per disagreement into `problems` (lines); returns how many. local_size is
- * the workgroup under this tuning. */
-unsigned reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes,
-                       const KernelTuning *tuning, uint32_t local_size[3], Text *problems);
+/* What a disagreement with the row means: bindings, constants and words that no driver may be given, or
+ * only a rule of ours. */
+typedef struct ReflectFound {
+    unsigned unusable, rules;
+} ReflectFound;
+/* One sentence per disagreement into `problems` (lines); returns how many. */
+ReflectFound reflect_check(const KernelRow *row, const uint32_t *words, size_t bytes,
+                           const KernelTuning *tuning, Text *problems);
+
+/* Fails when a workgroup or its shared memory under this tuning is beyond the device's limits, which
+ * drivers need not notice: llvmpipe runs what is too large for every card. */
+TMB_MUST_USE tmb_status reflect_fits(const KernelRow *row, const uint32_t *words, size_t bytes,
+                                     const KernelTuning *tuning, const GpuCaps *caps);
 
 /* What a skeleton of the shader begins with. */
 typedef struct ReflectLayout {

@@ -125,7 +125,8 @@ void matmul_tn_reference(const void *push, double *const bind[])
                         .accumulate = 1}
 
 /* Far beyond what f16 holds, above and below, with products that f32 holds: rows that round to
- * f16 must scale. Every other element is 2^-12 of its neighbour, and still counts. */
+ * f16 must scale. Every other element is 2^-12 of its neighbour, and still counts; here and there one
+ * is 2^6 times as large, so that the largest of a row or column lies in any tile of the sum. */
 static bool far_from_one(const void *push, unsigned index, double *values, uint64_t count,
                          uint64_t seed)
 {
@@ -135,7 +136,7 @@ static bool far_from_one(const void *push, unsigned index, double *values, uint6
         return false;
     rng_init(&rng, seed);
     for (uint64_t i = 0; i < count; i++)
-        values[i] = ldexp(rng_normal(&rng), (index ? -90 : 80) - (i % 2 ? 12 : 0));
+        values[i] = ldexp(rng_normal(&rng), (index ? -90 : 80) - (i % 37 ? (int)(i % 2) * 12 : -6));
     return true;
 }
 
@@ -196,6 +197,7 @@ const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
                             .c_stride = 160, .a_offset = 32, .b_offset = 4, .c_offset = 8,
                             .alpha = 0.5f, .accumulate = 1}},
     {.name = "scaled", .push = DENSE(40, 24, 48, 40, 24), .input = far_from_one},
+    {.name = "ragged sums", .push = DENSE(40, 24, 37, 40, 24)},
     {.name = "weight", .push = ADDED(192, 576, 512, 192, 576)},
     {.name = "lora-a", .push = ADDED(16, 576, 512, 16, 576)},
     {.name = "lora-b", .push = ADDED(1536, 16, 512, 1536, 16)},

@@ -14,7 +14,7 @@ double matmul_flops(const void *push);
 void matmul_nt_reference(const void *push, double *const bind[]);
 void matmul_nn_reference(const void *push, double *const bind[]);
 void matmul_tn_reference(const void *push, double *const bind[]);
-enum { MATMUL_NT_CASES = 16, MATMUL_NN_CASES = 17, MATMUL_TN_CASES = 13 };
+enum { MATMUL_NT_CASES = 16, MATMUL_NN_CASES = 17, MATMUL_TN_CASES = 14 };
 extern const KernelCase matmul_nt_cases[MATMUL_NT_CASES], matmul_nn_cases[MATMUL_NN_CASES],
                         matmul_tn_cases[MATMUL_TN_CASES];
 

@@ -31,6 +31,7 @@ caught_by() {
         grep -q 'two runs gave different bits' "$1" && echo 'two runs'
         grep -q 'an input was changed' "$1" && echo 'inputs kept'
         grep -q 'FAILED .* interface' "$1" && echo interface
+        grep -q 'this device has [0-9]* and' "$1" && echo limits
     } | paste -s -d, | sed 's/,/, /g'
 }
 
@@ -62,7 +63,7 @@ while IFS= read -r line; do
         exit 77
     fi
     by=$(caught_by "$folder/output")
-    where=$(sed -n 's/.*FAILED [a-z_0-9]* \(.*\) \[.*\] on.*/\1/p' "$folder/output" | head -n 1)
+    where=$(sed -n 's/.*FAILED [a-z_0-9]* \([^[]*[^[ ]\).*/\1/p' "$folder/output" | head -n 1)
     case $code,$by in
     1,*"$wanted"*)
         printf '%-44s %-20s %-22s %s\n' "$what" "$kernel" "$by" "$where"

@@ -51,7 +51,7 @@ grep -q '<testsuite .*tests="1" failures="0"' a.xml && passed=$((passed + 1)) ||
 sed 's/push.factor \*/push.factor +/' "$root/shaders/scale.comp" >mine.comp
 expect 1 'again: tools/kernel-check --shader .mine.comp. --as scale --case' --shader mine.comp --as scale
 sed 's/push.factor \*/push.faktor */' "$root/shaders/scale.comp" >mine.comp
-expect 3 'mine.comp:[0-9]*:.*faktor' --shader mine.comp --as scale
+expect 1 'mine.comp:[0-9]*:.*faktor' --shader mine.comp --as scale
 cp "$root/shaders/scale.comp" mine.comp
 expect 2 'ID=VALUE with ids below 1' --shader mine.comp --as scale --spec 7=1
 expect 0 'race on' --shader mine.comp --as scale --spec 0=32 --define UNUSED=1
@@ -62,7 +62,7 @@ sed 's/\("low":\|"high":\|"seconds":\).*,/\1 1e-9,/' before.json >impossible.jso
 expect 1 'SLOWER' --kernel scale --case ragged --bench --baseline impossible.json
 sed 's/\("low":\|"high":\|"seconds":\).*,/\1 10,/' before.json >easy.json
 expect 0 'scale .*ragged .*-' --kernel scale --case ragged --bench --baseline easy.json
-expect 3 'no measurements' --kernel scale --case ragged --bench --baseline a.json
+expect 1 'no measurements' --kernel scale --case ragged --bench --baseline a.json
 
 # what is found out goes to this test's own folder
 export XDG_CACHE_HOME="$folder/cache"

@@ -238,7 +238,7 @@ int compile_for(const Options *options)
     free(chosen);
     if (status != TMB_OK) {
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
-        return tmb_exit_code(status);
+        return options_exit_code(status);
     }
     printf("%u passed, %u failed, %u skipped\n", total.passed, total.failed, total.skipped);
     return total.failed ? 1 : !total.passed && total.skipped ? 77 : 0;

@@ -55,6 +55,38 @@ static void print_tuning(const KernelRow *row, const KernelTuning *tuning, const
     puts("");
 }
 
+/* The struct of push constants: from PUSH_BEGIN to PUSH_END of the file that is included. */
+static void print_push_struct(const char *root, const char *name, size_t length)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    Text path = {0};
+    text_print(&path, "%s/shaders/%.*s", root, (int)length, name);
+    const char *begin = NULL, *end = NULL;
+    if (os_read_file(path.data, &text, &bytes) == TMB_OK && (begin = strstr(text, "PUSH_BEGIN(")))
+        end = strstr(begin, "} PUSH_END(");
+    for (const char *at = end ? strchr(begin, '\n') + 1 : NULL; at && at < end;) {
+        length = strcspn(at, "\n");
+        printf("%.*s\n", (int)length, at);
+        at += length + 1;
+    }
+    free(text);
+    text_finish(&path);
+}
+
+static void print_push(const KernelRow *row, const char *root, const char *path)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    printf("push constants: %u bytes\n", row->push_bytes);
+    if (os_read_file(path, &text, &bytes) != TMB_OK)
+        return;
+    const char *name = strstr(text, "#include \"push/");
+    if (name)
+        print_push_struct(root, name + 10, strcspn(name + 10, "\""));
+    free(text);
+}
+
 /* The #include lines of push structs in the shader's source, as they stand. */
 static void print_push_includes(const char *path)
 {
@@ -69,6 +101,21 @@ static void print_push_includes(const char *path)
         at += length + (at[length] == '\n');
     }
     free(text);
+}
+
+/* Their ids and names, in the order in which --tuning takes them. */
+static void print_constants(const KernelRow *row)
+{
+    ReflectLayout layout = {.local_size = {1, 1, 1}};
+    const char *why;
+    size_t bytes;
+    const uint32_t *words = kernel_spirv(row->name, &bytes, &why);
+    if (words)
+        reflect_layout(words, bytes, &layout);
+    printf("specialisation constants:");
+    for (uint32_t i = 0; i < row->spec_count; i++)
+        printf("%s %u %s", i ? "," : "", i, layout.name[i]);
+    puts("");
 }
 
 static void print_layout(const KernelRow *row)
@@ -133,13 +180,19 @@ void shader_contract(const KernelRow *row, const char *root)
     printf("%s, of the family %s: shaders/%s.comp, defines %s\n", row->name, row->family,
            line ? line->source : "?", line ? line->defines : "?");
     print_opening(path.data);
-    printf("push constants: %u bytes; needs 0x%x; rank %u; tolerance %g of max(|want|, rms)\n",
-           row->push_bytes, row->needs, row->rank, row->tolerance);
+    printf("needs 0x%x; rank %u; tolerance %g of max(|want|, rms)\n", row->needs, row->rank,
+           row->tolerance);
+    print_push(row, root, path.data);
     puts("bindings:");
-    for (uint32_t i = 0; i < kernel_bind_count(row); i++)
-        printf("  %2u %-10s %-5s %s\n", i, row->bind[i].name, access[row->bind[i].access],
-               dtype_info(row->bind[i].dtype)->name);
-    puts("specialisation constants:");
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++) {
+        const KernelBind *bind = &row->bind[i];
+        printf("  %2u %-10s %-5s %s%s", i, bind->name, access[bind->access], dtype_info(bind->dtype)->name,
+               row->texels >> i & 1u ? ", texels" : "");
+        if (bind->tolerance > 0)
+            printf(", tolerance %g", bind->tolerance);
+        puts("");
+    }
+    print_constants(row);
     print_tuning(row, &row->tuning, "default");
     for (uint32_t i = 0; i < row->tuning_count; i++)
         print_tuning(row, &row->tunings[i], "legal  ");

@@ -74,7 +74,7 @@ static int write_snapshots(const char *path)
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
     cJSON_Delete(array);
     free(list);
-    return tmb_exit_code(status);
+    return options_exit_code(status);
 }
 
 int main(int argc, char **argv)
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
         return code;
     if (options_read(argc, argv, &options) != TMB_OK) {
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
-        return tmb_exit_code(TMB_USAGE);
+        return options_exit_code(TMB_USAGE);
     }
     if (options.help)
         options_help();

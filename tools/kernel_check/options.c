@@ -71,7 +71,15 @@ void options_help(void)
         if (table[i].help)
             printf("  %-14s %-8s %s\n", table[i].name, table[i].value ? table[i].value : "",
                    table[i].help);
-    puts("\nexit code: 0 all passed, 1 something failed, 2 usage, 77 nothing could run");
+    puts("\nexit code: 0 all passed, 1 something failed, 2 usage, 77 nothing could run, 130 Ctrl-C");
+}
+
+int options_exit_code(tmb_status status)
+{
+    return status == TMB_OK            ? 0
+           : status == TMB_USAGE       ? 2
+           : status == TMB_INTERRUPTED ? tmb_exit_code(status)
+                                       : 1;
 }
 
 static tmb_status apply(const struct OptionRow *row, const char *value, Options *options)

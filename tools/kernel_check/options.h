@@ -36,6 +36,8 @@ void options_help(void);
 
 /* The kernel with the name most like this one, NULL when none is near. */
 const char *options_nearest(const char *name);
+/* What a status ends the program with: 1 for all but success, wrong usage and Ctrl-C. */
+int options_exit_code(tmb_status status);
 /* "*" stands for any run of characters, "?" for one. */
 bool glob_match(const char *pattern, const char *text);
 /* Reads up to `capacity` words "512,576,1e-5" (a number with . or e is a float) over

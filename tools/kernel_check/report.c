@@ -141,8 +141,10 @@ static void print_entry(Report *report, const Entry *entry)
                worst->bind ? worst->bind : "-", (unsigned long long)worst->index, worst->got,
                worst->want, worst->ulp, 100 * worst->share);
     if (entry->verdict == VERDICT_FAILED) {
-        printf("  %sFAILED%s %s %s [%s] on %s\n%s", RED(report), PLAIN(report), entry->row->name,
-               entry->case_name, entry->tuning, entry->device, entry->problems);
+        printf("  %sFAILED%s %s %s", RED(report), PLAIN(report), entry->row->name, entry->case_name);
+        if (entry->device[0])   /* else no device was asked */
+            printf(" [%s] on %s", entry->tuning, entry->device);
+        printf("\n%s", entry->problems);
         print_again(report, entry);
     }
     fflush(stdout);

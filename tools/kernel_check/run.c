@@ -28,6 +28,7 @@ typedef struct Session {
     Baseline *baseline;
     uint32_t *shader_words;      /* of --shader, NULL: the embedded ones */
     size_t shader_bytes;
+    bool disagrees;              /* it does not fit the row's interface, so it is not run */
 } Session;
 
 static const uint32_t *spirv_of(const Session *session, const KernelRow *row, size_t *bytes,
@@ -42,16 +43,21 @@ static const uint32_t *spirv_of(const Session *session, const KernelRow *row, si
 static tmb_status pipeline_of(const Session *session, Gpu *gpu, const KernelRow *row,
                               const KernelTuning *tuning, GpuPipeline **out)
 {
+    const char *why;
+    size_t bytes;
+    const uint32_t *words = spirv_of(session, row, &bytes, &why);
+    if (words)
+        TRY(reflect_fits(row, words, bytes, tuning, gpu_caps(gpu)));
     if (!session->shader_words)
         return kernel_pipeline(gpu, row, tuning, out);
     return kernel_pipeline_of(gpu, row, tuning, session->options->shader, session->shader_words,
                               session->shader_bytes, out);
 }
 
-/* Nothing more is to be done: Ctrl-C, or a failure with --first. */
+/* Nothing more is to be done: Ctrl-C, a failure with --first, or a shader that a driver must not see. */
 static bool is_over(const Session *session)
 {
-    return os_interrupted() || (session->options->first && session->report.failed);
+    return os_interrupted() || session->disagrees || (session->options->first && session->report.failed);
 }
 
 static tmb_status open_devices(const Options *options, Devices *devices)
@@ -231,7 +237,9 @@ static tmb_status check_tunings(Session *session, const KernelRow *row, const Ke
     TRY(given_tuning(options, row, &given));
     const bool chosen = options->tuning || options->spec.count;
     const KernelTuning *fold = chosen || options->all_tunings || !truths ? NULL : check_fold_tuning(row, one);
-    check_one(session, rig, row, one, chosen ? &given : fold, truths);
+    check_one(session, rig, row, one, chosen ? &given : NULL, truths);
+    if (fold && !is_over(session))
+        check_one(session, rig, row, one, fold, truths);
     for (uint32_t t = 0; options->all_tunings && t < row->tuning_count && !is_over(session); t++)
         if (memcmp(&row->tunings[t], &given, sizeof given))
             check_one(session, rig, row, one, &row->tunings[t], truths);
@@ -297,16 +305,16 @@ static void check_interface(Session *session, const KernelRow *row)
 {
     size_t bytes;
     const char *why;
-    uint32_t local[3] = {0};
     Text problems = {0};
     const uint32_t *words = spirv_of(session, row, &bytes, &why);
     if (!words) {
         add_plain(session, "", row, "interface", VERDICT_SKIPPED, why);
         return;
     }
-    unsigned found = reflect_check(row, words, bytes, &row->tuning, local, &problems);
-    for (uint32_t t = 0; !found && t < row->tuning_count; t++)
-        found = reflect_check(row, words, bytes, &row->tunings[t], local, &problems);
+    ReflectFound found = reflect_check(row, words, bytes, &row->tuning, &problems);
+    for (uint32_t t = 0; !found.unusable && !found.rules && t < row->tuning_count; t++)
+        found = reflect_check(row, words, bytes, &row->tunings[t], &problems);
+    session->disagrees = found.unusable && session->shader_words;
     if (!is_folded(row))
         text_print(&problems, "    %s: no case goes beyond 65,535 groups under any tuning; add one\n",
                    row->name);
@@ -495,7 +503,7 @@ int run_selected(Options *options, const char *root)
     else if (status == TMB_OK)
         code = options->retune ? 0 : report_end(&session.report);
     else
-        code = tmb_exit_code(status);
+        code = options_exit_code(status);
     if (status != TMB_OK && !no_device)
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
     close_devices(&session.devices);
