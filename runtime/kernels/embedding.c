@@ -27,7 +27,7 @@ static uint64_t table_elements(const EmbeddingPush *p, Dtype dtype)
 static void embedding_fwd_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const EmbeddingPush *p = push;
-    grid_of_items((uint64_t)p->rows * ((p->cols + 31) / 32), tuning, groups);
+    grid_of_items((uint64_t)p->rows * ((p->cols + 31) / 32 * 4), tuning, groups);
 }
 
 static double no_flops(const void *push)

@@ -13,13 +13,14 @@ static uint64_t source_elements(const ExpandPush *p, Dtype dtype)
     return dtype_info(dtype)->block == 1 ? values : (dtype_bytes(dtype, values) + 3) / 4;
 }
 
-/* 1: small cases go beyond 65,535 groups */
-static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* Threads, invocations to a group of 32. The first: small cases go beyond 65,535 groups. */
+static const KernelTuning tunings[] = {{{1, 1}},  {{8, 4}},  {{32, 4}}, {{64, 4}},
+                                       {{64, 1}}, {{128, 4}}, {{256, 4}}};
 
 static void expand_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const ExpandPush *p = push;
-    uint64_t group = (uint64_t)tuning->spec[0] * 32;
+    uint64_t group = (uint64_t)tuning->spec[0] * 32 / tuning->spec[1];
     kernel_fold((p->count + group - 1) / group, groups);
 }
 
@@ -132,8 +133,8 @@ EXPAND_HALF(BF16, bf16)
 #define EXPAND_FIELDS(TYPE, CASES, Y)                                                 \
     .push_bytes = sizeof(ExpandPush),                                                 \
     .bind = {{"source", GPU_READ, .dtype = DTYPE_##TYPE}, {"y", GPU_WRITE, .dtype = DTYPE_##Y}},        \
-    .spec_count = 1,                                                                  \
-    .tuning = {{64}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),          \
+    .spec_count = 2,                                                                  \
+    .tuning = {{64, 4}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),          \
     .grid = expand_grid,                                                              \
     .flops = expand_flops,                                                            \
     .cases = CASES,                                                                   \

@@ -4,6 +4,10 @@
 //     float decode1(uint index)                      value `index` of the tensor
 //     void decode32(uint index, out vec4 v[8])       values index … index + 31; index must be
 //                                                    a multiple of 32 and all 32 must exist
+//     void decode_part(uint index, uint i, out vec4 low, out vec4 high)
+//                                                    of these values 4 i … 4 i + 3 and 16 + 4 i …,
+//                                                    i < 4: neighbours that take neighbouring
+//                                                    parts read and write whole lines
 // Both round exactly as the f32 arithmetic of GGUF's own Python package does: `precise`
 // keeps a compiler from fusing the multiplication and the addition.
 #ifndef LIB_DECODE_GLSL
@@ -37,36 +41,41 @@ vec4 decode_signed_bytes(uint word)
 #if defined(TYPE_F32)
 
 float decode1(uint index) { return uintBitsToFloat(SOURCE(index)); }
-void decode32(uint index, out vec4 v[8])
-{
-    for (uint i = 0u; i < 8u; i++)
-        v[i] = uintBitsToFloat(uvec4(SOURCE(index + i * 4u), SOURCE(index + i * 4u + 1u),
-                                     SOURCE(index + i * 4u + 2u), SOURCE(index + i * 4u + 3u)));
-}
-
 #elif defined(TYPE_F16)
 
 float decode1(uint index) { return unpackHalf2x16(SOURCE(index >> 1) >> ((index & 1u) * 16u)).x; }
-void decode32(uint index, out vec4 v[8])
-{
-    for (uint i = 0u; i < 8u; i++)
-        v[i] = vec4(unpackHalf2x16(SOURCE(index / 2u + i * 2u)),
-                    unpackHalf2x16(SOURCE(index / 2u + i * 2u + 1u)));
-}
-
 #elif defined(TYPE_BF16)
 
 float decode1(uint index)
 {
     return uintBitsToFloat(SOURCE(index >> 1) >> ((index & 1u) * 16u) << 16);
 }
+#endif
+#if defined(TYPE_F32) || defined(TYPE_F16) || defined(TYPE_BF16)
+
+// Four values from a multiple of four on.
+vec4 decode_four(uint index)
+{
+#if defined(TYPE_F32)
+    return uintBitsToFloat(uvec4(SOURCE(index), SOURCE(index + 1u), SOURCE(index + 2u), SOURCE(index + 3u)));
+#else
+    uint first = SOURCE(index / 2u), second = SOURCE(index / 2u + 1u);
+#ifdef TYPE_F16
+    return vec4(unpackHalf2x16(first), unpackHalf2x16(second));
+#else
+    return uintBitsToFloat(uvec4(first << 16, first & 0xffff0000u, second << 16, second & 0xffff0000u));
+#endif
+#endif
+}
 void decode32(uint index, out vec4 v[8])
 {
-    for (uint i = 0u; i < 8u; i++) {
-        uint first = SOURCE(index / 2u + i * 2u), second = SOURCE(index / 2u + i * 2u + 1u);
-        v[i] = uintBitsToFloat(uvec4(first << 16, first & 0xffff0000u,
-                                     second << 16, second & 0xffff0000u));
-    }
+    for (uint i = 0u; i < 8u; i++)
+        v[i] = decode_four(index + i * 4u);
+}
+void decode_part(uint index, uint i, out vec4 low, out vec4 high)
+{
+    low = decode_four(index + i * 4u);
+    high = decode_four(index + 16u + i * 4u);
 }
 
 #else
@@ -83,6 +92,11 @@ void decode32(uint index, out vec4 v[8])
     DecodeGroup group = decode_group(index);
     for (uint i = 0u; i < 4u; i++)
         decode_eight(group, index, i, v[i], v[i + 4u]);
+}
+
+void decode_part(uint index, uint i, out vec4 low, out vec4 high)
+{
+    decode_eight(decode_group(index), index, i, low, high);
 }
 
 // One value at the price of its group of 32: for gathers of few rows, not for streams.
