@@ -1,6 +1,7 @@
-/* devices_table RECORDS PAGE [--compiled FILE] [--checked FILE --how TEXT --date DATE]: folds what
- * kernel-check found into the records (JSON) and writes the page (Markdown) from all of them.
- * --compiled takes the JSON of --compile-for, --checked the text of a run on one device. */
+/* devices_table RECORDS PAGE [--compiled FILE] [--compared FILE] [--checked FILE --how TEXT --date
+ * DATE]: folds what kernel-check found into the records (JSON) and writes the page (Markdown) from all of them.
+ * --compiled takes the JSON of --compile-for, --checked the text of a run on one device, --compared
+ * the JSON of tools/oracles/speed.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "base/os.h"
 
 typedef struct Arguments {
-    const char *records, *page, *compiled, *checked, *how, *date;
+    const char *records, *page, *compiled, *compared, *checked, *how, *date;
 } Arguments;
 
 static double number(const cJSON *object, const char *key)
@@ -108,6 +109,18 @@ static tmb_status fold_compiled(const char *path, cJSON *records)
     return TMB_OK;
 }
 
+static tmb_status fold_compared(const char *path, cJSON *records)
+{
+    cJSON *record = NULL;
+    TRY(json_read_file(path, &record));
+    if (!*text(record, "device") || !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(record, "rows"))) {
+        cJSON_Delete(record);
+        return fail(TMB_BAD_INPUT, "%s is not what tools/oracles/speed.py writes", path);
+    }
+    put(array_of(records, "compared"), record);
+    return TMB_OK;
+}
+
 /* What follows `key` at the start of a line, up to the line's end; malloc'd, NULL: no such line. */
 static char *line_after(const char *all, const char *key)
 {
@@ -199,12 +212,33 @@ static void print_compiled(const cJSON *records, Text *page)
     }
 }
 
+/* Figures beside PyTorch, and shares of our own roof. */
+static void print_compared(const cJSON *records, Text *page)
+{
+    const cJSON *record, *row;
+    cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(records, "compared")) {
+        text_print(page, "\n## Beside PyTorch: %s\n\nOne run on %s; PyTorch %s.\n\n"
+                   "| what | Timbre | PyTorch | ratio | by |\n|---|---|---|---|---|\n",
+                   text(record, "device"), text(record, "date"), text(record, "torch"));
+        cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(record, "rows")) {
+            double theirs = number(row, "torch");
+            text_print(page, "| %s | %.1f %s | ", text(row, "what"), number(row, "timbre"), text(row, "unit"));
+            if (theirs > 0)
+                text_print(page, "%.1f %s | %.0f %%", theirs, text(row, "unit"), 100 * number(row, "ratio"));
+            else
+                text_print(page, " | ");
+            text_print(page, " | %s |\n", text(row, "note"));
+        }
+    }
+}
+
 static tmb_status write_page(const char *path, const cJSON *records)
 {
     Text page = {0};
     text_print(&page, "# Devices\n\nWritten by `tools/devices-table` from `devices.json`, which it "
                "keeps beside this page; on another card the same command adds its line.\n\n");
     print_checked(records, &page);
+    print_compared(records, &page);
     print_compiled(records, &page);
     tmb_status status = os_write_file(path, page.data, page.bytes);
     text_finish(&page);
@@ -221,6 +255,8 @@ static tmb_status run(const Arguments *arguments)
     tmb_status status = TMB_OK;
     if (arguments->compiled)
         status = fold_compiled(arguments->compiled, records);
+    if (status == TMB_OK && arguments->compared)
+        status = fold_compared(arguments->compared, records);
     if (status == TMB_OK && arguments->checked)
         status = fold_checked(arguments, records);
     if (status == TMB_OK)
@@ -236,10 +272,11 @@ int main(int argc, char **argv)
     Arguments arguments = {0};
     os_arguments(&argc, &argv);
     const struct { const char *name; const char **value; } options[] = {
-        {"--compiled", &arguments.compiled}, {"--checked", &arguments.checked},
+        {"--compiled", &arguments.compiled}, {"--compared", &arguments.compared}, {"--checked", &arguments.checked},
         {"--how", &arguments.how}, {"--date", &arguments.date}};
     if (argc < 3 || argc % 2 == 0) {
-        fputs("devices_table RECORDS PAGE [--compiled FILE] [--checked FILE --how TEXT --date DATE]\n", stderr);
+        fputs("devices_table RECORDS PAGE [--compiled FILE] [--compared FILE] [--checked FILE --how TEXT "
+              "--date DATE]\n", stderr);
         return 2;
     }
     arguments.records = argv[1];
