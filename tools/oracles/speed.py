@@ -158,17 +158,50 @@ def compare_attention(timbre, table):
                   7 * flops / torch_seconds(both) / 1e9, "GFLOP/s", ", ".join(part["kernel"] for part in parts[1:]))
 
 
-def write_model(folder, shape):
-    """A model of random weights, in the format of transformers; returns the transformers object."""
+def make_model(shape):
+    """A model of random weights, as transformers builds it."""
     from transformers import LlamaConfig, LlamaForCausalLM
     layers, hidden, ffn, heads, kv_heads, head_dim, vocabulary = shape
     config = LlamaConfig(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers,
                          num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=head_dim,
                          vocab_size=vocabulary, tie_word_embeddings=True, max_position_embeddings=2048)
     torch.manual_seed(1)
-    model = LlamaForCausalLM(config).to(torch.bfloat16 if ON_CARD else torch.float32)
-    model.save_pretrained(folder, safe_serialization=True)
-    return model.to(TORCH_DEVICE)
+    return LlamaForCausalLM(config).to(TORCH_DEVICE, torch.bfloat16 if ON_CARD else torch.float32)
+
+
+def write_gguf(path, shape):
+    """The same shape for Timbre: f16 weights, all random (GGUF version 3; F32 is type 0, F16 type 1)."""
+    layers, hidden, ffn, heads, kv_heads, head_dim, vocabulary = shape
+    numbers = {"block_count": layers, "embedding_length": hidden, "feed_forward_length": ffn,
+               "attention.head_count": heads, "attention.head_count_kv": kv_heads,
+               "attention.key_length": head_dim, "attention.value_length": head_dim, "context_length": 2048}
+    tensors = [("token_embd", hidden, vocabulary), ("output_norm", hidden, 0)]
+    for layer in range(layers):
+        tensors += [(f"blk.{layer}.{name}", columns, rows) for name, columns, rows in
+                    (("attn_norm", hidden, 0), ("attn_q", hidden, heads * head_dim),
+                     ("attn_k", hidden, kv_heads * head_dim), ("attn_v", hidden, kv_heads * head_dim),
+                     ("attn_output", heads * head_dim, hidden), ("ffn_norm", hidden, 0),
+                     ("ffn_gate", hidden, ffn), ("ffn_up", hidden, ffn), ("ffn_down", ffn, hidden))]
+
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+    header = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(numbers) + 2),
+              text("general.architecture"), struct.pack("<I", 8), text("llama"),
+              text("llama.attention.layer_norm_rms_epsilon"), struct.pack("<If", 6, 1e-5)]
+    header += [text("llama." + key) + struct.pack("<II", 4, value) for key, value in numbers.items()]
+    offset = 0
+    for name, columns, rows in tensors:
+        sizes = (columns, rows) if rows else (columns,)
+        header.append(text(name + ".weight") + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes,
+                                                           1 if rows else 0, offset))
+        offset += -(-columns * (2 * rows or 4) // 32) * 32
+    header = b"".join(header)
+    with open(path, "wb") as file:
+        file.write(header + bytes(-len(header) % 32))
+        for _, columns, rows in tensors:
+            values = torch.randn(rows, columns).mul_(0.02).half() if rows else torch.ones(columns)
+            data = values.numpy().tobytes()
+            file.write(data + bytes(-len(data) % 32))
 
 
 def torch_training(model, steps):
@@ -195,9 +228,10 @@ def torch_training(model, steps):
 
 def compare_training(timbre, table, name, steps):
     layers, hidden, ffn, heads, kv_heads, head_dim, _ = SHAPES[name]
+    theirs = torch_training(make_model(SHAPES[name]), steps)
     with tempfile.TemporaryDirectory() as folder:
-        theirs = torch_training(write_model(folder, SHAPES[name]), steps)
-        figures = timbre.training(folder, steps)
+        write_gguf(os.path.join(folder, "random.gguf"), SHAPES[name])
+        figures = timbre.training(os.path.join(folder, "random.gguf"), steps)
     ours = figures["train_tokens_per_second"]
     weights = layers * hidden * (2 * heads * head_dim + 2 * kv_heads * head_dim + 3 * ffn)
     rate = 4 * weights * ours / 1e9   # forward and the gradient of the input: 2 FLOP a weight each
