@@ -103,8 +103,8 @@ class Table:
         ratio = timbre / torch_value if torch_value else None
         self.rows.append({"what": what, "timbre": timbre, "torch": torch_value, "unit": unit,
                           "ratio": ratio, "note": note})
-        print(f"{what:58} {timbre:10.1f} {torch_value or math.nan:10.1f} {unit:8} "
-              f"{'' if ratio is None else f'{ratio:6.1%}'}  {note}", flush=True)
+        theirs, share = (f"{torch_value:.1f}", f"{ratio:.0%}") if torch_value else ("", "")
+        print(f"{what:58} {timbre:10.1f} {theirs:>10} {unit:9} {share:>6}  {note}", flush=True)
 
 
 def compare_matmul(timbre, table, size):
