@@ -4,6 +4,8 @@
 // Every row of A and column of B is multiplied by a power of two that brings its largest value
 // near 2^14, undone at the end: nothing overflows, and what f16 loses is 2^-28 of the largest.
 // HALF: operands are f16 in memory, and row r of C is multiplied by scale[r] instead.
+// HALF DECODE: only A is; B is stored in blocks of type TYPE_… (whole blocks a row), decoded and rounded
+// to f16 on its way to shared memory.
 // EMULATED: without matrix units, for checking the rest (lib/matrix_unit.glsl).
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -34,7 +36,9 @@ layout(constant_id = 11) const uint ALIGNED = 0;    // 1: everything read or wri
 #ifdef HALF
 layout(set = 0, binding = 0) readonly buffer A { uvec4 a_eights[]; };
 layout(set = 0, binding = 0) readonly buffer AWords { uint a_words[]; };
+#ifndef DECODE
 layout(set = 0, binding = 1) readonly buffer B { uvec4 b_eights[]; };
+#endif
 layout(set = 0, binding = 1) readonly buffer BWords { uint b_words[]; };
 layout(set = 0, binding = 3) readonly buffer Scale { float scale[]; };
 #else
@@ -92,6 +96,11 @@ shared uint factor_bits[TILE_M + TILE_N];   // powers of two as float bits: rows
 #endif
 #include "lib/matrix_operand.glsl"
 
+#ifdef DECODE
+#define SOURCE(i) b_words[i]
+#include "lib/decode.glsl"
+#include "lib/matrix_decoded.glsl"
+#else
 #define OPERAND(name) b_##name
 #define OPERAND_TILE TILE_N
 #define OPERAND_COUNT push.n
@@ -104,6 +113,7 @@ shared uint factor_bits[TILE_M + TILE_N];   // powers of two as float bits: rows
 #define OPERAND_ALONG_K 0
 #endif
 #include "lib/matrix_operand.glsl"
+#endif
 
 #include "lib/matrix_result.glsl"
 

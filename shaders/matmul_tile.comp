@@ -1,6 +1,8 @@
 // C[m,n] = alpha * op(A,B) (+ C).  One group per TILE_M x TILE_N block of C, both operands
 // staged in shared memory TILE_K columns at a time, WORK_M x WORK_N outputs per invocation.
 // LAYOUT_NT: A[m,k] B[n,k].  LAYOUT_NN: A[m,k] B[k,n].  LAYOUT_TN: A[k,m] B[k,n].  Any sizes; f32 sums.
+// DECODE: B is stored in blocks of type TYPE_…, decoded on its way to shared memory (whole blocks a
+// row); sums are those of the expanded B to the bit.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,8 +21,14 @@ layout(constant_id = 7) const uint ALIGNED = 0;    // 1: everything read or writ
 
 layout(set = 0, binding = 0) readonly buffer A { vec4 a_fours[]; };
 layout(set = 0, binding = 0) readonly buffer AValues { float a_values[]; };
+#ifdef DECODE
+layout(set = 0, binding = 1) readonly buffer B { uint b_words[]; };
+#define SOURCE(i) b_words[i]
+#include "lib/decode.glsl"
+#else
 layout(set = 0, binding = 1) readonly buffer B { vec4 b_fours[]; };
 layout(set = 0, binding = 1) readonly buffer BValues { float b_values[]; };
+#endif
 layout(set = 0, binding = 2) buffer C { float c[]; };
 layout(set = 0, binding = 2) buffer CFours { vec4 c_fours[]; };
 
@@ -42,17 +50,22 @@ shared float tiles[BUFFERS * TILE_VALUES];
 #endif
 #include "lib/tile_operand.glsl"
 
+#ifdef LAYOUT_NT
+#define B_ALONG_K 1
+#else
+#define B_ALONG_K 0
+#endif
+#ifdef DECODE
+#include "lib/tile_decoded.glsl"
+#else
 #define OPERAND(name) b_##name
 #define OPERAND_TILE TILE_N
 #define OPERAND_COUNT push.n
 #define OPERAND_FIRST A_VALUES
 #define OPERAND_PITCH B_PITCH
-#ifdef LAYOUT_NT
-#define OPERAND_ALONG_K 1
-#else
-#define OPERAND_ALONG_K 0
-#endif
+#define OPERAND_ALONG_K B_ALONG_K
 #include "lib/tile_operand.glsl"
+#endif
 
 void write_four(uint row, uint column, vec4 sum)
 {

@@ -17,22 +17,63 @@
 #define PROBE_LEAST_SECONDS 0.5
 
 const KernelShape probe_usual_shape = {.rows = 512, .hidden = 2048, .ffn = 5632, .heads = 32,
-                                       .kv_heads = 4, .head_dim = 64, .vocab = 32000};
+                                       .kv_heads = 4, .head_dim = 64, .vocab = 32000,
+                                       .types = 1u << DTYPE_Q8_0 | 1u << DTYPE_Q4_K | 1u << DTYPE_Q6_K};
 
-static void shape_text(const KernelShape *s, char separator, char *out, size_t capacity)
+static void sizes_text(const KernelShape *s, char separator, char *out, size_t capacity)
 {
     snprintf(out, capacity, "%u%c%u%c%u%c%u%c%u%c%u%c%u", s->rows, separator, s->hidden, separator,
              s->ffn, separator, s->heads, separator, s->kv_heads, separator, s->head_dim, separator,
              s->vocab);
 }
 
+/* Adds the type of this name; false: there is none. */
+static bool read_type(const char *name, size_t length, uint32_t *types)
+{
+    for (Dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        const char *known = dtype_info(dtype)->name;
+        if (dtype_info(dtype)->block > 1 && strlen(known) == length && !memcmp(known, name, length)) {
+            *types |= 1u << dtype;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_types(const char *text, uint32_t *types)
+{
+    bool good = true;
+    for (*types = 0; good && *text; text += strspn(text, "+")) {
+        size_t length = strcspn(text, "+");
+        good = read_type(text, length, types);
+        text += length;
+    }
+    return good;
+}
+
 bool probe_shape_read(const char *text, KernelShape *out)
 {
-    char rest;
-    return sscanf(text, "%u,%u,%u,%u,%u,%u,%u%c", &out->rows, &out->hidden, &out->ffn, &out->heads,
-                  &out->kv_heads, &out->head_dim, &out->vocab, &rest) == 7 &&
+    int used = 0;
+    out->types = probe_usual_shape.types;
+    return sscanf(text, "%u,%u,%u,%u,%u,%u,%u%n", &out->rows, &out->hidden, &out->ffn, &out->heads,
+                  &out->kv_heads, &out->head_dim, &out->vocab, &used) == 7 &&
+           (!text[used] || (text[used] == ',' && read_types(text + used + 1, &out->types))) &&
            out->rows && out->hidden && out->ffn && out->kv_heads && out->head_dim && out->vocab &&
            out->heads && out->heads % out->kv_heads == 0;
+}
+
+/* What probe_shape_read reads. */
+static void shape_text(const KernelShape *s, Text *out)
+{
+    char sizes[96];
+    bool first = true;
+    sizes_text(s, ',', sizes, sizeof sizes);
+    text_print(out, "%s,", sizes);
+    for (Dtype dtype = 0; dtype < DTYPE_COUNT; dtype++)
+        if (s->types >> dtype & 1u) {
+            text_print(out, "%s%s", first ? "" : "+", dtype_info(dtype)->name);
+            first = false;
+        }
 }
 
 /* ---- the parent ------------------------------------------------------------ */
@@ -148,12 +189,13 @@ static void read_lines(const ProbeHelper *helper, const char *rows, const char *
 static void run_child(const ProbeHelper *helper, const char *rows, double seconds, KernelPolicy *policy,
                       Text *rest)
 {
-    char shape[96], most[32], name[POLICY_NAME];
-    shape_text(helper->shape ? helper->shape : &probe_usual_shape, ',', shape, sizeof shape);
+    char most[32], name[POLICY_NAME];
+    Text shape = {0};
+    shape_text(helper->shape ? helper->shape : &probe_usual_shape, &shape);
     snprintf(most, sizeof most, "%.3f", seconds);
     const char *const argv[] = {helper->program, helper->command, rows,
                                 helper->device ? helper->device : "",
-                                helper->caps ? helper->caps : "", shape, most, NULL};
+                                helper->caps ? helper->caps : "", shape.data, most, NULL};
     char *output = NULL;
     int exit_code = -1;
     bool ran = os_run_watched(argv, seconds, helper->row_seconds, &output, &exit_code) == TMB_OK;
@@ -163,6 +205,7 @@ static void run_child(const ProbeHelper *helper, const char *rows, double second
         rows = probe_next_name(rows, name);
         policy_set_verdict(policy, name, FINDING_FAILED, tmb_last_error());
     }
+    text_finish(&shape);
     free(output);
 }
 
@@ -191,6 +234,23 @@ static const KernelRow *chosen(const GpuCaps *caps, const KernelRow *row, const 
     return kernel_choose(row->family, dtypes, &plain, push);
 }
 
+static bool is_on_units(const GpuCaps *caps, const char *family, const void *push)
+{
+    const KernelRow *row = kernel_choose(family, NULL, caps, push);
+    return row && row->needs & GPU_CAP_COOPMAT;
+}
+
+/* Of rows that stand in for others: the model has weights of its type, and the others are what graphs
+ * use, on matrix units where both products with f16 operands are (frozen_half), else in f32. */
+static bool would_stand_in(const GpuCaps *caps, const KernelRow *row, const KernelShape *shape,
+                           const void *push)
+{
+    const bool units = is_on_units(caps, "matmul_nt_half", push) && is_on_units(caps, "matmul_nn_half", push);
+    KernelTuning tuning;
+    return shape->types >> row->bind[1].dtype & 1u && units == ((row->needs & GPU_CAP_COOPMAT) != 0) &&
+           units == is_on_units(caps, row->instead[1], push) && kernel_fit(caps, row, NULL, push, &tuning);
+}
+
 bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape *shape, bool again)
 {
     const char *why;
@@ -201,11 +261,13 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape 
         return false;
     if (!kernel_spirv(row->name, &bytes, &why))
         return false;
-    if (row->needs & GPU_CAP_COOPMAT)
+    if (row->needs & GPU_CAP_COOPMAT && !row->instead[0])
         return kernel_fit(caps, row, NULL, row->cases[0].push, &tuning);
     if ((caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU) && !again)
         return false;
     const KernelCase one = probe_case(row, shape, push);
+    if (row->instead[0])
+        return would_stand_in(caps, row, shape, one.push);
     if (check_obstacle(row, &one, caps))
         return false;
     const KernelRow *first = chosen(caps, row, one.push);
@@ -226,7 +288,7 @@ const char *probe_needless(const GpuCaps *caps, const KernelRow *row)
  * of --caps none had weaker rivals than it has otherwise. */
 char *probe_path(const GpuCaps *caps, const KernelShape *shape)
 {
-    char name[192] = "kernels-", sizes[96];
+    char name[208] = "kernels-", sizes[96];
     char *folder = os_cache_directory();
     size_t used = strlen(name);
     if (!folder)
@@ -235,8 +297,10 @@ char *probe_path(const GpuCaps *caps, const KernelShape *shape)
         used += (size_t)snprintf(name + used, sizeof name - used, "%02x", caps->device_uuid[i]);
     for (size_t i = 0; i < 8; i++)
         used += (size_t)snprintf(name + used, sizeof name - used, "%02x", caps->driver_uuid[i]);
-    shape_text(shape ? shape : &probe_usual_shape, 'x', sizes, sizeof sizes);
-    snprintf(name + used, sizeof name - used, "-%x-%s.json", (unsigned)caps->bits, sizes);
+    shape = shape ? shape : &probe_usual_shape;
+    sizes_text(shape, 'x', sizes, sizeof sizes);
+    snprintf(name + used, sizeof name - used, "-%x-%s-%x.json", (unsigned)caps->bits, sizes,
+             (unsigned)shape->types);
     char *path = os_join(folder, name);
     free(folder);
     return path;
@@ -336,17 +400,20 @@ static void pass_over_needless(const GpuCaps *caps, const KernelShape *shape, Ke
     }
 }
 
-/* What there is to try, by worth; what an earlier run had no time for comes first. */
-static size_t list_rows(const ProbeHelper *helper, const KernelShape *shape, const GpuCaps *caps,
-                        const KernelPolicy *policy, const KernelRow *out[POLICY_VERDICTS])
+/* What there is to try, by worth; what an earlier run had no time for comes first. Rows that stand in for
+ * others, or the rest, at most `most`. */
+static size_t list_rows(const ProbeHelper *helper, const GpuCaps *caps, const KernelPolicy *policy,
+                        bool instead, const KernelRow **out, size_t most)
 {
+    const KernelShape *shape = helper->shape ? helper->shape : &probe_usual_shape;
     double worths[POLICY_VERDICTS];
     size_t count = 0;
-    for (size_t i = 0; i < kernel_count() && count < POLICY_VERDICTS; i++) {
+    for (size_t i = 0; i < kernel_count() && count < most; i++) {
         const KernelRow *row = kernel_at(i);
         const KernelVerdict *verdict = policy_verdict(policy, row->name);
         const bool later = verdict && verdict->finding == FINDING_LATER;
-        if (!probe_applies(caps, row, shape, helper->again || later) ||
+        if ((row->instead[0] != NULL) != instead ||
+            !probe_applies(caps, row, shape, helper->again || later) ||
             (helper->wanted && !helper->wanted(helper->context, row)) ||
             (verdict && !later && !helper->again))
             continue;
@@ -378,16 +445,16 @@ static void try_one_by_one(const ProbeHelper *helper, const char *rows, double e
     }
 }
 
-/* Matrix units have a process each, because they have hung drivers; the others share one. */
+/* Matrix units have a process each, because they have hung drivers; the others share one, and so do
+ * those that stand in for others: they are tried where the plain ones were right. */
 static void try_rows(const ProbeHelper *helper, const GpuCaps *caps, const KernelRow *const *rows,
                      size_t count, KernelPolicy *policy)
 {
     const double end = os_seconds() + helper->seconds;
     Text alone = {0}, shared = {0}, needless = {0};
     for (size_t i = 0; i < count; i++) {
-        Text *list = !(rows[i]->needs & GPU_CAP_COOPMAT)  ? &shared
-                     : probe_needless(caps, rows[i])      ? &needless
-                                                          : &alone;
+        const bool alone_there = rows[i]->needs & GPU_CAP_COOPMAT && !rows[i]->instead[0];
+        Text *list = !alone_there ? &shared : probe_needless(caps, rows[i]) ? &needless : &alone;
         text_print(list, "%s%s", list->bytes ? "," : "", rows[i]->name);
         policy_forget(policy, rows[i]->name);
     }
@@ -449,6 +516,22 @@ static void tell_all(const KernelRow *const *rows, size_t count, size_t later, d
         log_info("%zu kernel%s tuned for this device, once, in %.1f s", tuned, tuned > 1 ? "s" : "", seconds);
 }
 
+/* Rows that stand in for others come last: only then is known what they would replace. */
+static size_t find_out(const ProbeHelper *helper, const GpuCaps *caps, KernelPolicy *policy,
+                       const KernelRow *rows[POLICY_VERDICTS])
+{
+    const double end = os_seconds() + helper->seconds;
+    ProbeHelper left = *helper;
+    GpuCaps known = *caps;
+    const size_t count = list_rows(helper, caps, policy, false, rows, POLICY_VERDICTS);
+    try_rows(helper, caps, rows, count, policy);
+    known.policy = policy;
+    const size_t more = list_rows(helper, &known, policy, true, rows + count, POLICY_VERDICTS - count);
+    left.seconds = end - os_seconds();
+    try_rows(&left, caps, rows + count, more, policy);
+    return count + more;
+}
+
 void probe_device(Gpu *gpu, const ProbeHelper *helper)
 {
     const GpuCaps *caps = gpu_caps(gpu);
@@ -461,17 +544,16 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper)
     const KernelRow *rows[POLICY_VERDICTS];
     if (!helper->again)
         pass_over_needless(caps, shape, policy);
-    const size_t count = helper->program ? list_rows(helper, shape, caps, policy, rows) : 0;
     const double begin = os_seconds();
-    if (count && !os_interrupted()) {
-        KernelPolicy *before = MEM_NEW(KernelPolicy);
-        *before = *policy;
-        try_rows(helper, caps, rows, count, policy);
+    KernelPolicy *before = MEM_NEW(KernelPolicy);
+    *before = *policy;
+    const size_t count = helper->program && !os_interrupted() ? find_out(helper, caps, policy, rows) : 0;
+    if (count) {
         const size_t later = leave_the_rest(caps, rows, count, before, policy);
         tell_all(rows, count, later, os_seconds() - begin, policy);
         probe_remember(path, policy);
-        free(before);
     }
+    free(before);
     gpu_set_policy(gpu, policy);
     free(path);
 }

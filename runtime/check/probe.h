@@ -4,7 +4,9 @@
  * driver, set of capabilities, set of kernels and size of model:
  * Rows marked `probe` lean on parts of drivers that have been wrong, slow or deadly (cooperative
  * matrices have a process each); only those found right and faster than the best other row are used.
- * The tunings of rows marked `tune` race each other; kernels/tunings.h says where the race starts. */
+ * The tunings of rows marked `tune` race each other; kernels/tunings.h says where the race starts.
+ * Rows that stand in for two dispatches (KernelRow.instead) come last, in one process: those of the types
+ * that the model has, and of matrix units where matrix units are what graphs use. */
 
 #include "kernels/policy.h"
 
@@ -16,7 +18,8 @@ enum { PROBE_LINE = 900 };
 
 /* Sizes of a model of a billion parameters, for when none is at hand. */
 extern const KernelShape probe_usual_shape;
-/* As "512,2048,…", in the order of the fields; false: not that. */
+/* As "512,2048,…", in the order of the fields, the types of weights last and by name ("Q4_K+Q6_K") or
+ * left out for the usual ones; false: not that. */
 bool probe_shape_read(const char *text, KernelShape *out);
 
 /* The case that stands for training, at the sizes of the model; for rows that do not name one,

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "check/cases.h"
+#include "check/instead.h"
 #include "check/tune.h"
 
 /* Cases beyond that are left out: their reference alone would take seconds. Rows that are trusted
@@ -106,26 +107,44 @@ static tmb_status halvings(Gpu *gpu, const KernelRow *row, const KernelShape *sh
     return TMB_OK;
 }
 
+/* The time of what is used without this row: of the two that it stands in for, or of the rival, which
+ * may be the row itself. */
+static tmb_status time_rival(Gpu *gpu, const KernelRow *row, const KernelRow *rival, const KernelCase *one,
+                             double end, const TuneResult *own, char name[INSTEAD_NAME], double *seconds)
+{
+    TuneResult others;
+    if (!rival)
+        return instead_time(gpu, row, one, PROBE_TUNE_SECONDS, end, name, seconds);
+    snprintf(name, INSTEAD_NAME, "%s", rival->name);
+    *seconds = own->time[0].seconds;
+    if (rival != row) {
+        TRY(tune_row(gpu, rival, one, 0, end, &others));
+        *seconds = others.best.seconds;
+    }
+    return TMB_OK;
+}
+
 static tmb_status race(Gpu *gpu, const KernelRow *row, const KernelShape *shape, double end, int *index,
                        char line[PROBE_LINE])
 {
     uint32_t push[GPU_MAX_PUSH / 4];
     unsigned times, others_times = 0;
-    TuneResult own, others;
+    char name[INSTEAD_NAME];
+    TuneResult own;
+    double other;
     const bool scarce = end - os_seconds() < PROBE_SECONDS / 2;
-    const KernelRow *rival = rival_of(gpu_caps(gpu), row, probe_case(row, shape, push).push);
-    if (!rival || (row->suits && !row->suits(push)))
+    probe_case(row, shape, push);
+    const KernelRow *rival = row->instead[0] ? NULL : rival_of(gpu_caps(gpu), row, push);
+    if ((!rival && !row->instead[0]) || (row->suits && !row->suits(push)))
         return fail(TMB_FAILED, "there is nothing to compare %s with at these sizes", row->name);
     TRY(halvings(gpu, row, shape, end, &times));
-    if (rival != row)
+    if (rival && rival != row)
         TRY(halvings(gpu, rival, shape, end, &others_times));
     const KernelShape part = smaller(shape, times > others_times ? times : others_times);
     const KernelCase one = probe_case(row, &part, push);
     TRY(tune_row(gpu, row, &one, PROBE_TUNE_SECONDS, end, &own));
-    if (rival != row)
-        TRY(tune_row(gpu, rival, &one, 0, end, &others));
-    const double first = own.time[0].seconds, other = rival == row ? first : others.best.seconds;
-    if (own.best.seconds > TUNE_GAIN * first)
+    TRY(time_rival(gpu, row, rival, &one, end, &own, name, &other));
+    if (own.best.seconds > TUNE_GAIN * own.time[0].seconds)
         own.best = own.time[0];
     *index = own.best.index;
     /* nothing to compare with; but what had most of the time will not have more in the next run */
@@ -134,7 +153,7 @@ static tmb_status race(Gpu *gpu, const KernelRow *row, const KernelShape *shape,
         return TMB_OK;
     }
     int used = snprintf(line, PROBE_LINE, "%s right %.9g %.9g %d %s", row->name, own.best.seconds, other,
-                        *index, rival->name);
+                        *index, name);
     for (uint32_t i = 0; i < own.count && used < PROBE_LINE - 24; i++)
         used += snprintf(line + used, (size_t)(PROBE_LINE - used), " %d:%.6g", own.time[i].index,
                          own.time[i].seconds);

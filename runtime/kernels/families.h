@@ -14,6 +14,7 @@
     FAMILY(lora)                  \
     FAMILY(loss)                  \
     FAMILY(matmul)                \
+    FAMILY(matmul_blocks)         \
     FAMILY(matmul_matrix)         \
     FAMILY(matvec)                \
     FAMILY(norm)                  \

@@ -43,6 +43,7 @@ typedef struct KernelTuning {
 typedef struct KernelShape {
     uint32_t rows;                         /* tokens at once */
     uint32_t hidden, ffn, heads, kv_heads, head_dim, vocab;
+    uint32_t types;                        /* 1 << Dtype of weights in blocks */
 } KernelShape;
 
 typedef struct KernelRow {
@@ -60,6 +61,10 @@ typedef struct KernelRow {
      * of a family that differ in the type alone. NULL: its own */
     const char *tuned_as;
     const char *timed;       /* the case that this is done with; NULL: the first */
+    /* What it does in one dispatch that otherwise takes two, one after the other: a row by its name,
+     * then whatever is used of a family. It must be faster than both together to be used. NULL: nothing. */
+    const char *instead[2];
+    void (*instead_push)(const void *push, void *first, void *second);   /* theirs for its push */
     /* gives the push of that case the sizes of a model; NULL: it is raced as it is */
     void (*shape)(const KernelShape *shape, void *push);
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */

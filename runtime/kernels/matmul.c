@@ -208,10 +208,7 @@ const KernelCase matmul_tn_cases[MATMUL_TN_CASES] = {
 
 /* ---- shared-memory tiles ------------------------------------------------ */
 
-enum { TILE_THREADS, TILE_M, TILE_N, TILE_K, TILE_WORK_M, TILE_WORK_N, TILE_BUFFERS, TILE_ALIGNED,
-       TILE_SPECS };
-
-static void tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+void matmul_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const MatmulPush *p = push;
     const uint32_t *spec = tuning->spec;
@@ -240,9 +237,7 @@ static uint64_t tile_bytes(const uint32_t *spec)
     return 4ull * spec[TILE_BUFFERS] * spec[TILE_K] * (spec[TILE_M] + spec[TILE_N] + 8);
 }
 
-/* Cards with small register files, or little more than Vulkan's 16 KiB of shared memory, take the
- * first tuning of the list that fits. */
-static bool tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
+bool matmul_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     const uint32_t *spec = tuning->spec;
     return (!caps->lane_sums || spec[TILE_WORK_M] * spec[TILE_WORK_N] <= caps->lane_sums) &&
@@ -395,10 +390,10 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .spec_count = TILE_SPECS,                                                     \
         .tuning = {{64, 64, 64, 16, 8, 8, 1, 0}},                                     \
         .specialise = LAYOUT##_tile_specialise,                                       \
-        .adapt = tile_adapt,                                                          \
+        .adapt = matmul_tile_adapt,                                                         \
         .tunings = tile_tunings,                                                      \
         .tuning_count = COUNT_OF(tile_tunings),                                       \
-        .grid = tile_grid,                                                            \
+        .grid = matmul_tile_grid,                                                     \
         COMMON_FIELDS(LAYOUT),                                                        \
     }
 

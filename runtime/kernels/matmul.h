@@ -18,4 +18,12 @@ enum { MATMUL_NT_CASES = 16, MATMUL_NN_CASES = 17, MATMUL_TN_CASES = 14 };
 extern const KernelCase matmul_nt_cases[MATMUL_NT_CASES], matmul_nn_cases[MATMUL_NN_CASES],
                         matmul_tn_cases[MATMUL_TN_CASES];
 
+/* Constants of shaders/matmul_tile.comp; its comments say what they are. */
+enum { TILE_THREADS, TILE_M, TILE_N, TILE_K, TILE_WORK_M, TILE_WORK_N, TILE_BUFFERS, TILE_ALIGNED,
+       TILE_SPECS };
+void matmul_tile_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3]);
+/* Cards with small register files, or little more than Vulkan's 16 KiB of shared memory, take the
+ * first tuning of the list that fits. */
+bool matmul_tile_adapt(const GpuCaps *caps, KernelTuning *tuning);
+
 #endif

@@ -82,20 +82,14 @@ static const KernelCase nn_half_cases[] = {
 
 /* ---- tunings --------------------------------------------------------------- */
 
-/* Subgroup sums in registers; unit and lanes here are those of most devices, and adapt puts in
- * their place what this one has. */
-#define TUNING(TILE_M, TILE_N, TILE_K, SUB_M, SUB_N, BUFFERS)                           \
-    {{32 * (TILE_M) / (SUB_M) * (TILE_N) / (SUB_N), 32, 16, 16, 16, TILE_M, TILE_N, TILE_K, \
-      SUB_M, SUB_N, BUFFERS, 0}}
-
 /* The last ones fit devices with small subgroups (ANV 25.0.7: nothing spilled on dg2 and lnl) or
  * little shared memory. */
 static const KernelTuning coopmat_tunings[] = {
-    TUNING(128, 128, 32, 64, 32, 2), TUNING(128, 128, 32, 64, 32, 1), TUNING(128, 128, 32, 64, 64, 2),
-    TUNING(128, 128, 64, 64, 32, 1), TUNING(256, 128, 32, 64, 64, 1), TUNING(128, 256, 32, 64, 64, 1),
-    TUNING(64, 64, 32, 32, 32, 2),   TUNING(128, 32, 32, 32, 32, 2),  TUNING(32, 128, 32, 32, 32, 2),
+    MATRIX_TUNING(128, 128, 32, 64, 32, 2), MATRIX_TUNING(128, 128, 32, 64, 32, 1), MATRIX_TUNING(128, 128, 32, 64, 64, 2),
+    MATRIX_TUNING(128, 128, 64, 64, 32, 1), MATRIX_TUNING(256, 128, 32, 64, 64, 1), MATRIX_TUNING(128, 256, 32, 64, 64, 1),
+    MATRIX_TUNING(64, 64, 32, 32, 32, 2),   MATRIX_TUNING(128, 32, 32, 32, 32, 2),  MATRIX_TUNING(32, 128, 32, 32, 32, 2),
     {{256, 16, 8, 16, 16, 64, 64, 16, 16, 16, 2, 0}}, {{256, 8, 8, 8, 16, 64, 64, 16, 16, 8, 2, 0}},
-    TUNING(32, 32, 16, 16, 16, 1),
+    MATRIX_TUNING(32, 32, 16, 16, 16, 1),
 };
 
 /* Of other shapes of units, and with one buffer. */
@@ -134,10 +128,10 @@ static void tn_specialise(const void *push, KernelTuning *tuning)
  * a large device idle. */
 enum { ENOUGH_TILES = 96 };
 
-static void coopmat_resize(const void *push, KernelTuning *tuning)
+void matrix_resize(const void *push, KernelTuning *tuning)
 {
-    static const KernelTuning narrow = TUNING(128, 32, 32, 32, 32, 2), flat = TUNING(32, 128, 32, 32, 32, 2),
-                              small = TUNING(64, 64, 32, 32, 32, 2);
+    static const KernelTuning narrow = MATRIX_TUNING(128, 32, 32, 32, 32, 2), flat = MATRIX_TUNING(32, 128, 32, 32, 32, 2),
+                              small = MATRIX_TUNING(64, 64, 32, 32, 32, 2);
     const MatmulPush *p = push;
     const uint32_t *spec = tuning->spec;
     uint64_t down = (p->m + spec[MATRIX_TILE_M] - 1) / spec[MATRIX_TILE_M];
@@ -185,7 +179,7 @@ static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most_sums,
            shared_bytes(spec) + more_bytes <= caps->shared_bytes;
 }
 
-static bool half_adapt(const GpuCaps *caps, KernelTuning *tuning)
+bool matrix_half_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     return adapt(caps, tuning, 128, 0);
 }
@@ -197,7 +191,7 @@ static bool single_adapt(const GpuCaps *caps, KernelTuning *tuning)
     return adapt(caps, tuning, 64, 4ull * (spec[MATRIX_TILE_M] + spec[MATRIX_TILE_N]));
 }
 
-static void matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+void matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
     const MatmulPush *p = push;
     uint64_t tile_m = tuning->spec[MATRIX_TILE_M], tile_n = tuning->spec[MATRIX_TILE_N];
@@ -248,7 +242,7 @@ static bool worth_a_unit(const void *push)
     .subgroup_spec = 1 + MATRIX_LANES,                                                \
     .tunings = coopmat_tunings,                                                       \
     .tuning_count = COUNT_OF(coopmat_tunings),                                        \
-    .resize = coopmat_resize
+    .resize = matrix_resize
 
 #define EMULATED_FIELDS                                                               \
     .rank = 90,                                                                       \
@@ -262,15 +256,15 @@ enum { EMULATED_CASES = 7 };
 #define SINGLE_ROWS(LAYOUT, CASE_COUNT)                                               \
     {.name = "matmul_" #LAYOUT "_coopmat", .family = "matmul_" #LAYOUT,               \
      .suits = worth_a_unit, .adapt = single_adapt, .case_count = CASE_COUNT,          \
-     .tuning = TUNING(128, 128, 32, 64, 32, 1),                                       \
+     .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 1),                                       \
      SINGLE_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), COOPMAT_FIELDS},                   \
     {.name = "matmul_" #LAYOUT "_emulated", .family = "matmul_" #LAYOUT "_emulated",  \
      .case_count = EMULATED_CASES,                                                    \
      SINGLE_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), EMULATED_FIELDS}
 
 #define HALF_ROWS(LAYOUT)                                                             \
-    {.name = "matmul_" #LAYOUT "_half_coopmat", .adapt = half_adapt,                  \
-     .tuning = TUNING(128, 128, 32, 64, 32, 2),                                       \
+    {.name = "matmul_" #LAYOUT "_half_coopmat", .adapt = matrix_half_adapt,                  \
+     .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 2),                                       \
      HALF_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), COOPMAT_FIELDS},                     \
     {.name = "matmul_" #LAYOUT "_half_emulated",                                      \
      HALF_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), EMULATED_FIELDS}

@@ -29,4 +29,15 @@ bool matrix_unit(const GpuCaps *caps, uint32_t m, uint32_t n, uint32_t k, Matrix
 /* The subgroup size to compile kernels with that use this unit; 0: the device does not tell it. */
 uint32_t matrix_lanes(const GpuCaps *caps, uint32_t unit_m, uint32_t unit_n);
 
+/* Subgroup sums in registers; unit and lanes are those of most devices, and adapt puts in their
+ * place what this one has. */
+#define MATRIX_TUNING(TILE_M, TILE_N, TILE_K, SUB_M, SUB_N, BUFFERS)                    \
+    {{32 * (TILE_M) / (SUB_M) * (TILE_N) / (SUB_N), 32, 16, 16, 16, TILE_M, TILE_N, TILE_K, \
+      SUB_M, SUB_N, BUFFERS, 0}}
+
+/* Of rows with an f16 operand in memory: KernelRow.adapt, resize and grid. */
+bool matrix_half_adapt(const GpuCaps *caps, KernelTuning *tuning);
+void matrix_resize(const void *push, KernelTuning *tuning);
+void matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3]);
+
 #endif

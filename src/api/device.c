@@ -23,7 +23,8 @@ static const KernelShape *shape_of(const tmb_model *model, KernelShape *out)
     const ModelConfig *config = model_config(model->model);
     *out = (KernelShape){.rows = probe_usual_shape.rows, .hidden = config->hidden, .ffn = config->ffn,
                          .heads = config->heads, .kv_heads = config->kv_heads,
-                         .head_dim = config->head_dim, .vocab = config->vocab};
+                         .head_dim = config->head_dim, .vocab = config->vocab,
+                         .types = config->block_types};
     return out;
 }
 

@@ -97,19 +97,37 @@ void frozen_tuning(const FrozenKernels *frozen, const KernelRow *row, const GpuC
     }
 }
 
+/* As large as products of training are. */
+static const MatmulPush usual_push = {.m = 512, .n = 1024, .k = 1024, .a_stride = 1024, .b_stride = 1024,
+                                      .c_stride = 1024, .alpha = 1};
+
+/* Whether a program would have the family's row for these types: its lines name it, or without lines it
+ * was found faster. */
+static bool is_taken(const FrozenKernels *frozen, const char *family, const Dtype *dtypes, const GpuCaps *caps)
+{
+    const KernelRow *row = kernel_choose(family, dtypes, caps, &usual_push);
+    const KernelVerdict *verdict = row ? policy_verdict(caps->policy, row->name) : NULL;
+    if (frozen && frozen->count)
+        return frozen_row(frozen, family, dtypes, caps, &usual_push) != NULL;
+    return verdict && verdict->finding == FINDING_FASTER;
+}
+
 bool frozen_half(const FrozenKernels *frozen, const GpuCaps *caps)
 {
-    static const char *const families[] = {"matmul_nt_half", "matmul_nn_half"};
-    static const MatmulPush push = {.m = 512, .n = 1024, .k = 1024, .a_stride = 1024,
-                                    .b_stride = 1024, .c_stride = 1024, .alpha = 1};
-    bool half = true;
-    for (size_t i = 0; i < COUNT_OF(families) && half; i++) {
-        const KernelRow *row = kernel_choose(families[i], NULL, caps, &push);
-        const KernelVerdict *verdict = row ? policy_verdict(caps->policy, row->name) : NULL;
-        if (frozen && frozen->count)
-            half = frozen_row(frozen, families[i], NULL, caps, &push) != NULL;
-        else
-            half = verdict && verdict->finding == FINDING_FASTER;
+    return is_taken(frozen, "matmul_nt_half", NULL, caps) && is_taken(frozen, "matmul_nn_half", NULL, caps);
+}
+
+InTile frozen_in_tile(const FrozenKernels *frozen, const GpuCaps *caps, bool half)
+{
+    InTile in_tile = {0, 0};
+    for (Dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        const Dtype dtypes[GPU_MAX_BIND] = {half ? DTYPE_F16 : DTYPE_F32, dtype, DTYPE_F32, DTYPE_F32};
+        if (dtype_info(dtype)->block == 1)
+            continue;
+        if (is_taken(frozen, half ? "matmul_nt_half_blocks" : "matmul_nt_blocks", dtypes, caps))
+            in_tile.forward |= 1u << dtype;
+        if (is_taken(frozen, half ? "matmul_nn_half_blocks" : "matmul_nn_blocks", dtypes, caps))
+            in_tile.backward |= 1u << dtype;
     }
-    return half;
+    return in_tile;
 }

@@ -4,7 +4,7 @@
  * kernels and other tile sizes round differently, and a run that goes on should not notice that
  * Timbre, or what it found out about the device, has changed meanwhile. Pure. */
 
-#include "kernels/kernel.h"
+#include "graph/graph.h"
 
 /* "family: row constant constant…" each; the lines belong to the caller. */
 typedef struct FrozenKernels {
@@ -25,5 +25,8 @@ void frozen_tuning(const FrozenKernels *frozen, const KernelRow *row, const GpuC
 /* GraphParams.half for programs on this device: whether both products with f16 operands were found
  * right and faster there; with lines of an earlier program, whether it had them and can again. */
 bool frozen_half(const FrozenKernels *frozen, const GpuCaps *caps);
+/* GraphParams.in_tile beside that `half`: the types whose products were found right and faster when they
+ * decode the weight themselves; with lines of an earlier program, those it had and can have again. */
+InTile frozen_in_tile(const FrozenKernels *frozen, const GpuCaps *caps, bool half);
 
 #endif

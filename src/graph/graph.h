@@ -137,12 +137,19 @@ typedef bool (*LinearHook)(void *context, Graph *graph, const char *name, uint64
 
 /* ---- the graph ---------------------------------------------------------- */
 
+/* Types of quantised weights, as bits 1 << Dtype, whose products forward (NT) and backward (NN) decode
+ * them in the tile; the others are expanded first. */
+typedef struct InTile {
+    uint32_t forward, backward;
+} InTile;
+
 typedef struct GraphParams {
     uint64_t range;          /* bytes one binding may cover (caps.storage_range); 0: 128 MiB */
     uint64_t scratch;        /* bytes of an expanded weight block; 0: 32 MiB */
     uint64_t logits;         /* bytes of a chunk of logits; 0: 64 MiB */
     bool train;              /* loss ops also emit gradients */
     bool half;               /* products with frozen weights take both operands as f16 */
+    InTile in_tile;          /* of frozen weights */
     uint32_t recompute;      /* 0 none, 1 norms and SwiGLU, 2 whole layers from their input */
     uint32_t recompute_layers; /* level 2: this many first layers; 0: all */
     LinearHook hook;

@@ -14,7 +14,8 @@ Tensor *graph_embedding(Graph *graph, Tensor *ids, Tensor *table, const char *na
 Tensor *graph_rmsnorm(Graph *graph, Tensor *x, Tensor *weight, float eps, const char *name);
 
 /* y[rows, out] = x[rows, in] · weight[out, in]ᵀ, plus the adapter that the hook gives
- * for `name`. A quantised weight is expanded block by block into scratch; with at most
+ * for `name`. A quantised weight is expanded block by block into scratch, or decoded by the
+ * product where GraphParams.in_tile says so; with at most
  * LINEAR_MATVEC_ROWS rows it is read directly. */
 enum { LINEAR_MATVEC_ROWS = 8 };
 Tensor *graph_linear(Graph *graph, Tensor *x, Tensor *weight, const char *name);

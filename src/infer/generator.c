@@ -47,14 +47,17 @@ static tmb_status stage_plan(const Generator *generator, const GeneratorParams *
 {
     /* a prompt wants one row of logits, generator_logits up to GENERATOR_MAX_LOGITS */
     uint32_t labels = generator->batch > GENERATOR_MAX_LOGITS ? generator->batch : GENERATOR_MAX_LOGITS;
+    const GpuCaps *caps = gpu_caps(params->gpu);
+    const bool half = frozen_half(NULL, caps);
     ModelBuild build = {
         .mode = mode,
         .row_tokens = rows,
         .max_labels = rows < labels ? rows : labels,
         .positions = generator->context,
         .cache_rows = generator->batch * generator->context,
-        .range = gpu_caps(params->gpu)->storage_range,
-        .half = frozen_half(NULL, gpu_caps(params->gpu)),
+        .range = caps->storage_range,
+        .half = half,
+        .in_tile = frozen_in_tile(NULL, caps, half),
         .lora = params->lora,
     };
     stage->capacity = rows;

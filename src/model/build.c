@@ -178,6 +178,7 @@ tmb_status model_build(const Model *model, const ModelBuild *build, Graph **out)
         .range = params.range,
         .train = params.mode == MODEL_TRAIN,
         .half = params.half,
+        .in_tile = params.in_tile,
         .recompute = params.recompute,
         .recompute_layers = params.recompute_layers,
         .hook = params.lora ? lora_hook : NULL,

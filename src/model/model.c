@@ -201,6 +201,8 @@ static tmb_status check_tensor(Model *model, const ModelTensor *expected)
                     gguf_path(model->gguf), expected->name, dtype_info(tensor->dtype)->name);
     model->config.parameters += tensor->values;
     model->config.weight_bytes += tensor->bytes;
+    if (dtype_info(tensor->dtype)->block > 1)
+        model->config.block_types |= 1u << tensor->dtype;
     return expected->rows == 1 ? check_finite(model, tensor) : TMB_OK;
 }
 

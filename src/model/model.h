@@ -24,6 +24,7 @@ typedef struct ModelConfig {
     bool tied;               /* the head is the embedding table */
     uint64_t parameters;     /* values in all tensors */
     uint64_t weight_bytes;   /* as they lie in device memory */
+    uint32_t block_types;    /* 1 << Dtype of its matrices that are stored in blocks */
 } ModelConfig;
 
 typedef struct Model Model;
@@ -64,6 +65,7 @@ typedef struct ModelBuild {
     uint32_t recompute, recompute_layers;   /* see GraphParams */
     uint64_t range;          /* caps.storage_range; 0: 128 MiB */
     bool half;               /* see GraphParams; frozen_half says where it pays */
+    InTile in_tile;          /* the same; frozen_in_tile */
     const struct Lora *lora; /* NULL: the bare model */
 } ModelBuild;
 

@@ -38,11 +38,13 @@ static void drop_graphs(Engine *engine)
 static tmb_status build_model(Engine *engine, int which, ModelMode mode)
 {
     const EngineParams *params = &engine->params;
+    const GpuCaps *caps = gpu_caps(params->gpu);
+    const bool half = frozen_half(&params->frozen, caps);
     ModelBuild build = {.mode = mode, .row_tokens = params->row_tokens, .lora = params->lora,
                         .recompute = engine->fit.recompute,
                         .recompute_layers = engine->fit.recompute_layers,
-                        .range = gpu_caps(params->gpu)->storage_range,
-                        .half = frozen_half(&params->frozen, gpu_caps(params->gpu))};
+                        .range = caps->storage_range, .half = half,
+                        .in_tile = frozen_in_tile(&params->frozen, caps, half)};
     return model_build(params->model, &build, &engine->graphs[which]);
 }
 

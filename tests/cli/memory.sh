@@ -28,7 +28,7 @@ squeeze() {
         lines=$(grep -vc '^warning: ' error)
         case $code:$lines in
         0:0) well=$((well + 1)) ;;
-        4:1) grep -q '^timbre: .*no memory \|^timbre: .*fit in memory' error && short=$((short + 1)) || wrong="$wrong; $(tail -n 1 error)" ;;
+        4:1) grep -q '^timbre: .*no memory \|^timbre: .*fit in\(to\)* memory' error && short=$((short + 1)) || wrong="$wrong; $(tail -n 1 error)" ;;
         *) wrong="$wrong; $mib MiB: code $code, $(grep -v '^warning: ' error | head -n 2 | cut -c 1-100)" ;;
         esac
     done

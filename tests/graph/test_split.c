@@ -1,7 +1,7 @@
 /* Weights beyond what one binding covers are read in blocks of rows. Rows of many types are no
  * multiple of four bytes (Q3_K: 110 for 256 values), blocks still begin where a binding may, and
- * the last one may end within a word. Node by node against the interpreter, and the expanded
- * products bit for bit against those of the whole weight. */
+ * the last one may end within a word. Node by node against the interpreter, and products
+ * with whole rows of the weight bit for bit against those of the whole weight. */
 #include <stdlib.h>
 
 #include "base/rng.h"
@@ -9,6 +9,7 @@
 #include "graph/program.h"
 #include "kernels/decode.h"
 #include "device.h"
+#include "in_tile.h"
 #include "test.h"
 
 enum { ROWS = 3 };
@@ -25,7 +26,7 @@ static const Case cases[] = {
     {DTYPE_Q2_K, 401, 256},  {DTYPE_Q5_K, 301, 256},
 };
 
-typedef enum Kind { EXPANDED, HALF, DIRECT, KINDS } Kind;
+typedef enum Kind { EXPANDED, HALF, IN_TILE, DIRECT, KINDS } Kind;
 
 typedef struct Machine {
     Test *test;
@@ -37,12 +38,14 @@ typedef struct Machine {
     Program *program;
 } Machine;
 
-/* EXPANDED and HALF: y = x · Wᵀ and the gradient of x. DIRECT: the same product read from the
+/* EXPANDED, HALF and IN_TILE (decoded by the products): y = x · Wᵀ and the gradient of x. DIRECT: the same product read from the
  * stored type, and rows of the weight as an embedding. */
 static Graph *build(const Case *c, Kind kind, uint64_t range)
 {
     bool train = kind != DIRECT;
-    Graph *graph = graph_create(&(GraphParams){.range = range, .train = train, .half = kind == HALF});
+    const uint32_t types = kind == IN_TILE ? UINT32_MAX : 0;
+    Graph *graph = graph_create(&(GraphParams){.range = range, .train = train, .half = kind == HALF,
+                                               .in_tile = {types, types}});
     Tensor *x = graph_tensor(graph, train ? LIFE_PARAMETER : LIFE_INPUT, DTYPE_F32, ROWS, c->cols, "x");
     Tensor *weight = graph_tensor(graph, LIFE_WEIGHT, c->dtype, c->rows, c->cols, "w");
     Tensor *y = graph_linear(graph, x, weight, "w");
@@ -166,7 +169,7 @@ static uint32_t outcome(Machine *m, Kind kind, uint64_t range, float *y)
 static void check_case(Test *test, Gpu *gpu, const Case *c)
 {
     /* blocks of at least 128 rows fit, expanded or stored */
-    static const uint64_t ranges[KINDS] = {160 << 10, 160 << 10, 28 << 10};
+    static const uint64_t ranges[KINDS] = {160 << 10, 160 << 10, 28 << 10, 28 << 10};
     uint64_t count = (uint64_t)ROWS * c->rows;
     float *whole = MEM_NEW_ARRAY(float, count), *split = MEM_NEW_ARRAY(float, count);
     for (Kind kind = EXPANDED; kind < KINDS; kind++) {
@@ -186,6 +189,8 @@ int main(void)
     static const char *const caps[] = {NULL, "none"};
     for (size_t i = 0; i < COUNT_OF(caps); i++) {
         Gpu *gpu = test_device(&test, caps[i]);
+        if (gpu)
+            call_in_tile_faster(gpu);
         /* the floor's kernels take a CPU driver long */
         for (size_t k = 0; gpu && k < (caps[i] ? 2 : COUNT_OF(cases)); k++)
             check_case(&test, gpu, &cases[k]);

@@ -228,6 +228,13 @@ static void shapes_are_read(Test *test)
     KernelShape shape;
     CHECK(test, probe_shape_read("512,576,1536,9,3,64,49152", &shape) && shape.head_dim == 64 &&
                     shape.vocab == 49152);
+    CHECK(test, shape.types == probe_usual_shape.types);
+    CHECK(test, probe_shape_read("512,576,1536,9,3,64,49152,Q4_1+NF4", &shape) &&
+                    shape.types == (1u << DTYPE_Q4_1 | 1u << DTYPE_NF4));
+    CHECK(test, probe_shape_read("512,576,1536,9,3,64,49152,", &shape) && !shape.types);
+    CHECK(test, !probe_shape_read("512,576,1536,9,3,64,49152,Q4", &shape));
+    CHECK(test, !probe_shape_read("512,576,1536,9,3,64,49152,F16", &shape));
+    CHECK(test, !probe_shape_read("512,576,1536,9,3,64,49152 Q4_1", &shape));
     CHECK(test, !probe_shape_read("512,576,1536,9,3,64", &shape));
     CHECK(test, !probe_shape_read("512,576,1536,9,0,64,49152", &shape));
     CHECK(test, !probe_shape_read("512,576,1536,9,2,64,49152", &shape));

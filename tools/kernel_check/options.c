@@ -34,7 +34,7 @@ static const struct OptionRow {
     {"--retune", NULL, "race the tunings again: their times, the choice, where it is remembered", FLAG_OPTION,
      offsetof(Options, retune)},
     {"--sizes", "A,B,…", "of a model, for --retune and --bench: rows, hidden, feed-forward, heads, "
-     "kv heads, head size, vocabulary", TEXT_OPTION, offsetof(Options, sizes)},
+     "kv heads, head size, vocabulary, types of weights (Q4_K+Q6_K; left out: the usual ones)", TEXT_OPTION, offsetof(Options, sizes)},
     {"--validate", NULL, "with the Vulkan validation layers", FLAG_OPTION,
      offsetof(Options, validate)},
     {"--compile-for", "LIST", "amd, intel, nvidia, all or names: compile for cards that are not here",

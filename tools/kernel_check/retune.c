@@ -41,7 +41,7 @@ static tmb_status shape_of(const Options *options, KernelShape *out)
     *out = probe_usual_shape;
     if (options->sizes && !probe_shape_read(options->sizes, out))
         return fail(TMB_USAGE, "--sizes %s: seven numbers are wanted: rows, hidden, feed-forward, heads, "
-                               "kv heads, head size, vocabulary", options->sizes);
+                               "kv heads, head size, vocabulary; then types of weights, if any (Q4_K+Q6_K)", options->sizes);
     return TMB_OK;
 }
 

@@ -57,13 +57,25 @@ typedef struct Block {
     uint64_t offset, count;
 } Block;
 
+/* Whether products in this direction decode the weight themselves; they count its values in 32 bits. */
+static bool is_in_tile(const Graph *graph, const Tensor *weight, uint32_t types)
+{
+    return types >> weight->dtype & 1u && !weight->needs_grad && dtype_info(weight->dtype)->block > 1 &&
+           tensor_elements(weight) <= UINT32_MAX && (!graph->params.half || weight_is_half(graph, weight));
+}
+
+static Block block_stored(Tensor *weight, uint64_t first, uint64_t rows)
+{
+    return (Block){weight, first * weight->cols, rows * weight->cols};
+}
+
 static Block block_wide(Graph *graph, Tensor *weight, uint64_t first, uint64_t rows,
                         const char *name, const char *suffix)
 {
     uint64_t count = rows * weight->cols;
     bool half = weight_is_half(graph, weight);
     if (weight->dtype == (half ? DTYPE_F16 : DTYPE_F32))
-        return (Block){weight, first * weight->cols, count};
+        return block_stored(weight, first, rows);
     const char *unique = arena_format(&graph->arena, "%s.%u", name, graph->tensor_count);
     Tensor *wide = graph_work(graph, rows, weight->cols, VALUE_NONE, unique, "wide");
     ExpandPush push = {.first = 0, .count = (uint32_t)count};
@@ -90,25 +102,32 @@ static void bind_product(Node *node, Tensor *a, const HalfRows *half, const Bloc
         node_bind(node, half->scale);
 }
 
+/* With f16 operands or not, the weight decoded by the product or not. */
+static const char *const nt_families[2][2] = {{"matmul_nt", "matmul_nt_blocks"},
+                                              {"matmul_nt_half", "matmul_nt_half_blocks"}};
+static const char *const nn_families[2][2] = {{"matmul_nn", "matmul_nn_blocks"},
+                                              {"matmul_nn_half", "matmul_nn_half_blocks"}};
+
 void weight_forward(Graph *graph, const WeightProduct *p, const char *name)
 {
     Tensor *weight = p->weight;
     bool is_half = weight_is_half(graph, weight);
+    bool in_tile = is_in_tile(graph, weight, graph->params.in_tile.forward);
     HalfRows half = is_half ? p->half : (HalfRows){0};
     uint32_t cols = (uint32_t)weight->cols;
-    uint64_t step = graph_block_rows(graph, weight, graph->params.scratch);
+    uint64_t step = graph_block_rows(graph, weight, in_tile ? 0 : graph->params.scratch);
     if (is_half && !half.values)
         half = cast_rows(graph, p->x, p->x_first, p, name, "cast");
     for (uint64_t first = 0; first < weight->rows; first += step) {
         uint64_t rows = rows_left(weight, first, step);
-        Block block = block_wide(graph, weight, first, rows, name, "expand");
+        Block block = in_tile ? block_stored(weight, first, rows)
+                              : block_wide(graph, weight, first, rows, name, "expand");
         MatmulPush push = {
             .m = p->rows, .n = (uint32_t)rows, .k = cols, .a_stride = cols, .b_stride = cols,
             .c_stride = (uint32_t)weight->rows, .a_offset = is_half ? 0 : p->x_first * cols,
             .c_offset = p->y_first * (uint32_t)weight->rows + (uint32_t)first, .alpha = 1,
             .accumulate = p->accumulate};
-        Node *node = graph_node(graph, is_half ? "matmul_nt_half" : "matmul_nt", name, "fwd",
-                                &push, sizeof push);
+        Node *node = graph_node(graph, nt_families[is_half][in_tile], name, "fwd", &push, sizeof push);
         bind_product(node, p->x, &half, &block, p->y);
         weight_patch_rows(node, offsetof(MatmulPush, m), p);
     }
@@ -119,8 +138,9 @@ void weight_backward(Graph *graph, const WeightProduct *p, uint32_t accumulate,
 {
     Tensor *weight = p->weight;
     HalfRows half = {0};
+    bool in_tile = is_in_tile(graph, weight, graph->params.in_tile.backward);
     uint32_t stride = (uint32_t)weight->rows, y_offset = p->y_first * stride;
-    uint64_t step = graph_block_rows(graph, weight, graph->params.scratch);
+    uint64_t step = graph_block_rows(graph, weight, in_tile ? 0 : graph->params.scratch);
     if (weight_is_half(graph, weight)) {
         half = cast_rows(graph, p->y, p->y_first, p, name, "cast_bwd");
         stride = (uint32_t)half.values->cols;
@@ -128,15 +148,16 @@ void weight_backward(Graph *graph, const WeightProduct *p, uint32_t accumulate,
     }
     for (uint64_t first = 0; first < weight->rows; first += step) {
         uint64_t rows = rows_left(weight, first, step);
-        Block block = block_wide(graph, weight, first, rows, name, "expand_bwd");
+        Block block = in_tile ? block_stored(weight, first, rows)
+                              : block_wide(graph, weight, first, rows, name, "expand_bwd");
         MatmulPush push = {
             .m = p->rows, .n = (uint32_t)weight->cols, .k = (uint32_t)rows,
             .a_stride = stride, .b_stride = (uint32_t)weight->cols,
             .c_stride = (uint32_t)weight->cols, .a_offset = y_offset + (uint32_t)first,
             .c_offset = p->x_first * (uint32_t)weight->cols, .alpha = 1,
             .accumulate = first ? 1 : accumulate};
-        Node *node = graph_node(graph, half.values ? "matmul_nn_half" : "matmul_nn", name, "dx",
-                                &push, sizeof push);
+        Node *node = graph_node(graph, nn_families[half.values != NULL][in_tile], name, "dx", &push,
+                                sizeof push);
         bind_product(node, p->y, &half, &block, p->x);
         weight_patch_rows(node, offsetof(MatmulPush, m), p);
     }

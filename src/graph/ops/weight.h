@@ -3,7 +3,9 @@
 /* Products with a weight of any dtype, block by block of its rows: a block is expanded
  * to f32 scratch (f32 weights are read where they lie) and multiplied. Shared by linear
  * layers and the head. With GraphParams.half both operands are f16 instead: activations are
- * cast with a power of two for each row, weights as they are, infinite beyond f16's range. */
+ * cast with a power of two for each row, weights as they are, infinite beyond f16's range.
+ * Types in GraphParams.in_tile need no scratch: their blocks, as large as a binding may be, are
+ * decoded by the product. */
 
 #include "graph/ops.h"
 
