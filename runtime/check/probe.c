@@ -276,7 +276,10 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape 
 
 const char *probe_needless(const GpuCaps *caps, const KernelRow *row)
 {
-    if (row->needs & GPU_CAP_COOPMAT && (caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU))
+    const bool cpu = caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU;
+    if (row->instead[0] && cpu)
+        return "expanded weights and the rows for processors are several times faster on a CPU driver";
+    if (row->needs & GPU_CAP_COOPMAT && cpu)
         return "a CPU driver plays matrix units in plain code, several times slower than the rows "
                "for processors";
     return NULL;
