@@ -9,7 +9,8 @@
 
 int drmGetDevices2(uint32_t flags, void *devices[], int most);
 
-enum { CALL_GET_PARAMETER = 0x40, CALL_OBJECT = 0x47, CALL_INFO = 0x45 };
+enum { CALL_GET_PARAMETER = 0x40, CALL_OBJECT = 0x47, CALL_INFO = 0x45, CALL_QUERY = 0x79,
+       CALL_GET_PARAMETER_I915 = 0x46 };
 
 static void describe(const char *card)
 {
@@ -94,12 +95,39 @@ static void check_amdgpu(Test *test)
     CHECK(test, call(CALL_INFO, words, sizeof words) == -1 && errno == EINVAL);
 }
 
+static void check_i915(Test *test)
+{
+    uint8_t units[64];
+    struct { uint64_t asked; int32_t bytes; uint32_t flags; uint64_t answer; } item = {.asked = 1};
+    struct { uint32_t count, flags; uint64_t items; } query = {1, 0, (uint64_t)(uintptr_t)&item};
+    describe("8086:5690:10:1:0");
+    CHECK(test, call(CALL_QUERY, &query, sizeof query) == 0 && item.bytes == 26);   /* how much it is */
+    item.bytes = 25;
+    CHECK(test, call(CALL_QUERY, &query, sizeof query) == 0 && item.bytes == -EINVAL);
+    item.bytes = 26;
+    item.answer = (uint64_t)(uintptr_t)units;
+    memset(units, 0xee, sizeof units);
+    CHECK(test, call(CALL_QUERY, &query, sizeof query) == 0 && item.bytes == 26);
+    CHECK(test, units[6] == 16 && units[16] == 1 && units[17] == 15 && units[25] == 0xff && units[26] == 0xee);
+    item.asked = 4;
+    item.bytes = 0;   /* regions: with own memory two */
+    CHECK(test, call(CALL_QUERY, &query, sizeof query) == 0 && item.bytes == 16 + 2 * 88);
+    item.asked = 99;
+    CHECK(test, call(CALL_QUERY, &query, sizeof query) == 0 && item.bytes == -EINVAL);
+    int32_t value = 0;
+    struct { int32_t name; int32_t *value; } parameter = {4, &value};
+    CHECK(test, call(CALL_GET_PARAMETER_I915, &parameter, sizeof parameter) == 0 && value == 0x5690);
+    parameter.name = 58;
+    CHECK(test, call(CALL_GET_PARAMETER_I915, &parameter, sizeof parameter) == -1 && errno == EINVAL);
+}
+
 int main(void)
 {
     Test test = {.name = "standin"};
     check_devices(&test);
     check_nouveau(&test);
     check_amdgpu(&test);
+    check_i915(&test);
     unsetenv(STANDIN_VARIABLE);
     CHECK(&test, ioctl(-1, _IOC(_IOC_READ, 'd', 0, 8), NULL) == -1 && errno == EBADF);   /* the kernel's own */
     return test_end(&test);

@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-/* The numbers of a card are the kernel drivers': amdgpu's of family and revision, nouveau's of the
- * chip. One NVIDIA chip stands for its generation, whose processors are alike to the compiler; but
+/* The numbers of a card are the kernel drivers' (standin/standin.h). One NVIDIA chip stands for its generation, whose processors are alike to the compiler; but
  * for Kepler, where GK104 and below have a quarter of the registers (63 an invocation) and spill. */
 const CardFamily card_families[] = {
     {"polaris10", COMPILER_AMD, NULL, "RX 480, RX 580", {0}},
@@ -33,17 +32,18 @@ const CardFamily card_families[] = {
     {"gfx1152", COMPILER_AMD_NEWEST, NULL, "Ryzen AI 5 340 graphics", {STANDIN_AMD, 0x1114, 0x40, 150, 0x0b05}},
     {"gfx1200", COMPILER_AMD_NEWEST, NULL, "RX 9060 XT", {STANDIN_AMD, 0x7590, 0x40, 152, 0x0c00}},
     {"gfx1201", COMPILER_AMD_NEWEST, NULL, "RX 9070 XT", {STANDIN_AMD, 0x7550, 0x50, 152, 0x0c00}},
-    {"skl", COMPILER_INTEL, NULL, "HD Graphics 530", {0}},
-    {"icl", COMPILER_INTEL, NULL, "Iris Plus, 10th generation", {0}},
-    {"tgl", COMPILER_INTEL, NULL, "Iris Xe, 11th generation", {0}},
-    {"adl", COMPILER_INTEL, NULL, "UHD 770, 12th generation", {0}},
-    {"rpl", COMPILER_INTEL, NULL, "UHD 770, 13th generation", {0}},
-    {"dg2", COMPILER_INTEL, NULL, "Arc A750, A770", {0}},
-    {"mtl", COMPILER_INTEL, NULL, "Core Ultra 100 graphics", {0}},
-    {"arl", COMPILER_INTEL, NULL, "Core Ultra 200 graphics", {0}},
-    {"lnl", COMPILER_INTEL, NULL, "Core Ultra 200V graphics", {0}},
-    {"bmg", COMPILER_INTEL, NULL, "Arc B570, B580", {0}},
-    {"ptl", COMPILER_INTEL_NEWEST, NULL, "Core Ultra 300 graphics", {0}},
+    {"skl", COMPILER_INTEL, NULL, "HD Graphics 530", {STANDIN_INTEL, 0x1912, 8, 0, 0}},
+    {"icl", COMPILER_INTEL, NULL, "Iris Plus, 10th generation", {STANDIN_INTEL, 0x8a52, 8, 0, 0}},
+    {"tgl", COMPILER_INTEL, NULL, "Iris Xe, 11th generation", {STANDIN_INTEL, 0x9a49, 16, 0, 0}},
+    {"adl", COMPILER_INTEL, NULL, "UHD 770, 12th generation", {STANDIN_INTEL, 0x4680, 16, 0, 0}},
+    {"rpl", COMPILER_INTEL, NULL, "UHD 770, 13th generation", {STANDIN_INTEL, 0xa780, 16, 0, 0}},
+    {"dg2", COMPILER_INTEL, NULL, "Arc A750, A770", {STANDIN_INTEL, 0x5690, 16, 1, 0}},
+    {"mtl", COMPILER_INTEL, NULL, "Core Ultra 100 graphics", {STANDIN_INTEL, 0x7d60, 16, 0, 0}},
+    {"arl", COMPILER_INTEL, NULL, "Core Ultra 200 graphics", {STANDIN_INTEL, 0x7d67, 16, 0, 0}},
+    {"lnl", COMPILER_INTEL, NULL, "Core Ultra 200V graphics", {STANDIN_INTEL, 0x64a0, 8, 0, 0}},
+    {"bmg", COMPILER_INTEL, NULL, "Arc B570, B580", {STANDIN_INTEL, 0xe202, 8, 1, 0}},
+    {"ptl", COMPILER_INTEL_NEWEST, NULL, "Core Ultra 300 graphics", {STANDIN_INTEL, 0xb080, 8, 0, 0}},
+    {"wcl", COMPILER_INTEL_NEWEST, NULL, "Wildcat Lake graphics", {STANDIN_INTEL, 0xfd80, 8, 0, 0}},
     {"kepler", COMPILER_NVIDIA, "gk110", "GTX 780, Titan", {STANDIN_NVIDIA, 0x1004, 0xf0, 0, 0}},
     {"maxwell", COMPILER_NVIDIA, "gm204", "GTX 960 to 980 Ti", {STANDIN_NVIDIA, 0x13c0, 0x124, 0, 0}},
     {"pascal", COMPILER_NVIDIA, "gp104", "GTX 1050 to 1080 Ti", {STANDIN_NVIDIA, 0x1b80, 0x134, 0, 0}},
@@ -55,13 +55,13 @@ const CardFamily card_families[] = {
 };
 const size_t card_family_count = COUNT_OF(card_families);
 
-/* What compilers.json calls each driver, whose cards it is for, and the file of the system's own
- * that will do as well, NULL: none does. */
+/* What compilers.json calls each driver, whose cards it is for, and the name of the system's own,
+ * which will do as well where it knows the card. */
 static const struct { const char *key, *vendor, *system; } compilers_table[COMPILER_COUNT] = {
     [COMPILER_AMD] = {"amd", "amd", "radeon"},
-    [COMPILER_INTEL] = {"intel", "intel", NULL},
+    [COMPILER_INTEL] = {"intel", "intel", "intel"},
     [COMPILER_AMD_NEWEST] = {"amd_newest", "amd", "radeon"},
-    [COMPILER_INTEL_NEWEST] = {"intel_newest", "intel", NULL},
+    [COMPILER_INTEL_NEWEST] = {"intel_newest", "intel", "intel"},
     [COMPILER_NVIDIA] = {"nvidia", "nvidia", "nouveau"},
 };
 
@@ -117,8 +117,8 @@ static void find_cached_drivers(const char *cache, Compiler out[COMPILER_COUNT])
         for (size_t k = 0; k < COMPILER_COUNT; k++)
             if (json_has(&at, compilers_table[k].key) &&
                 json_object(&at, compilers_table[k].key, &one) == TMB_OK)
-                out[k] = (Compiler){setting(&one, "driver"), setting(&one, "libraries"),
-                                    setting(&one, "preload"), setting(&one, "linker"), NULL};
+                out[k] = (Compiler){.driver = setting(&one, "driver"), .libraries = setting(&one, "libraries"),
+                                    .linker = setting(&one, "linker")};
     }
     cJSON_Delete(tree);
     free(path);
@@ -141,11 +141,6 @@ static char *find_standin(void)
     return path;
 }
 
-static bool asks_standin(CompilerKind kind)
-{
-    return kind == COMPILER_AMD_NEWEST || kind == COMPILER_NVIDIA;
-}
-
 void compilers_find(Compiler out[COMPILER_COUNT])
 {
     const char *choice = getenv("TIMBRE_COMPILERS");   /* "system": not the ones in the cache */
@@ -155,13 +150,13 @@ void compilers_find(Compiler out[COMPILER_COUNT])
     if (cache)
         find_cached_drivers(cache, out);
     for (size_t k = 0; k < COMPILER_COUNT; k++) {
-        if (!out[k].driver && compilers_table[k].system)
+        if (!out[k].driver)
             out[k].driver = find_system_driver(compilers_table[k].system);
-        if (!out[k].preload && asks_standin((CompilerKind)k))
-            out[k].preload = find_standin();
+        if (k != COMPILER_AMD)
+            out[k].standin = find_standin();
         if (!out[k].driver)
             out[k].missing = "no driver here; tools/compilers-setup fetches it";
-        else if (!out[k].preload && asks_standin((CompilerKind)k))
+        else if (k != COMPILER_AMD && !out[k].standin)
             out[k].missing = "nothing plays the card's part: libstandin.so is built on Linux only";
     }
     free(cache);
@@ -172,7 +167,7 @@ void compilers_free(Compiler compilers[COMPILER_COUNT])
     for (size_t k = 0; k < COMPILER_COUNT; k++) {
         free(compilers[k].driver);
         free(compilers[k].libraries);
-        free(compilers[k].preload);
+        free(compilers[k].standin);
         free(compilers[k].linker);
         compilers[k] = (Compiler){0};
     }
@@ -180,7 +175,6 @@ void compilers_free(Compiler compilers[COMPILER_COUNT])
 
 void compiler_enter(const Compiler *compiler, const CardFamily *family, const char *name)
 {
-    const CompilerKind kind = family->compiler;
     const StandinCard *card = &family->card;
     char described[32];
     snprintf(described, sizeof described, STANDIN_FORMAT, card->vendor, card->device, card->chip, card->family,
@@ -188,17 +182,15 @@ void compiler_enter(const Compiler *compiler, const CardFamily *family, const ch
     os_set_environment("VK_ICD_FILENAMES", compiler->driver);
     os_set_environment("VK_DRIVER_FILES", compiler->driver);
     os_set_environment("LD_LIBRARY_PATH", compiler->libraries);
-    os_set_environment("LD_PRELOAD", compiler->preload);
-    os_set_environment("RADV_FORCE_FAMILY", kind == COMPILER_AMD ? name : NULL);
-    os_set_environment("INTEL_STUB_GPU_PLATFORM",
-                       kind == COMPILER_INTEL || kind == COMPILER_INTEL_NEWEST ? name : NULL);
-    os_set_environment(STANDIN_VARIABLE, asks_standin(kind) ? described : NULL);
+    os_set_environment("LD_PRELOAD", compiler->standin);
+    os_set_environment("RADV_FORCE_FAMILY", compiler->standin ? NULL : name);
+    os_set_environment(STANDIN_VARIABLE, compiler->standin ? described : NULL);
 }
 
 void compiler_leave(void)
 {
     static const char *const names[] = {"VK_ICD_FILENAMES", "VK_DRIVER_FILES", "LD_LIBRARY_PATH", "LD_PRELOAD",
-                                        "RADV_FORCE_FAMILY", "INTEL_STUB_GPU_PLATFORM", STANDIN_VARIABLE};
+                                        "RADV_FORCE_FAMILY", STANDIN_VARIABLE};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         os_set_environment(names[i], NULL);
 }

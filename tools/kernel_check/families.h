@@ -8,9 +8,9 @@
 #include "base/status.h"
 #include "standin/standin.h"
 
-/* The drivers, by what makes them believe in a card: RADV_FORCE_FAMILY, Mesa's library in Intel's
- * kernel driver's place, ours (standin/) in AMD's and NVIDIA's. The newest know cards that the
- * distribution's backports do not, and are a newer release's with its libraries. */
+/* The drivers. The newest know cards that the distribution's backports do not, and are a newer
+ * release's with its libraries; these no longer have RADV_FORCE_FAMILY, by which the older RADV
+ * believes in a card. All others believe what standin/ says in the kernel's place. */
 typedef enum CompilerKind {
     COMPILER_AMD, COMPILER_INTEL, COMPILER_AMD_NEWEST, COMPILER_INTEL_NEWEST, COMPILER_NVIDIA,
     COMPILER_COUNT
@@ -21,7 +21,7 @@ typedef struct CardFamily {
     CompilerKind compiler;
     const char *alias;       /* what older drivers call it, NVIDIA: its chip; or NULL */
     const char *cards;       /* some of them, for people */
-    StandinCard card;        /* of the compilers that ask standin/ */
+    StandinCard card;        /* for standin/ */
 } CardFamily;
 extern const CardFamily card_families[];
 extern const size_t card_family_count;
@@ -35,7 +35,7 @@ TMB_MUST_USE tmb_status families_chosen(const char *list, bool *chosen);
 typedef struct Compiler {
     char *driver;            /* file for the Vulkan loader */
     char *libraries;         /* folder that LD_LIBRARY_PATH needs, or NULL */
-    char *preload;           /* library that plays the kernel's part, or NULL */
+    char *standin;           /* library that plays the kernel's part, or NULL */
     char *linker;            /* the dynamic linker of these libraries, or NULL: the system's will do */
     const char *missing;
 } Compiler;

@@ -75,54 +75,6 @@ compilers_setup_glslang() {
 
 # ---- drivers that compile without their card ------------------------------------------
 
-# What only the shim's build needs; unpacked beside it, not installed.
-shim_packages="libdrm-dev libdrm2 libdrm-amdgpu1 libdrm-intel1 libdrm-radeon1 libdrm-nouveau2
- libpciaccess-dev libpciaccess0 zlib1g-dev libexpat1-dev bison flex m4 libfl2"
-
-# Mesa's source has a library that plays the kernel's part for Intel's driver, which no package
-# ships. Only the source's archive is fetched, checked by apt; it is built without any driver.
-shim_build() {
-    local folder=$1 tools=$1/tools source
-    mkdir -p "$tools" && cd "$folder" || return 1
-    private_sources deb-src -backports >source.list
-    private_apt "$folder" apt-get update && private_apt "$folder" apt-get source --download-only --tar-only mesa &&
-        tar -xf mesa_*.orig.tar.* && source=$(ls -d mesa-*/) && cd "$tools" || return 1
-    private_sources deb >source.list
-    private_apt "$tools" apt-get update && private_apt "$tools" apt-get download $shim_packages || return 1
-    for package in ./*.deb; do dpkg -x "$package" root || return 1; done
-    # the packages' paths are of the system; here they lie elsewhere
-    sed -i "s|^prefix=.*|prefix=$tools/root/usr|" "$tools"/root/usr/lib/*/pkgconfig/*.pc
-    python3 -m venv "$tools/venv" &&
-        "$tools/venv/bin/pip" install --quiet 'meson>=1.4,<1.8' mako pyyaml packaging setuptools || return 1
-    export PATH="$tools/root/usr/bin:$tools/venv/bin:$PATH" BISON_PKGDATADIR="$tools/root/usr/share/bison"
-    export M4="$tools/root/usr/bin/m4" PKG_CONFIG_PATH
-    PKG_CONFIG_PATH=$(ls -d "$tools"/root/usr/lib/*/pkgconfig)
-    cd "$folder" && meson setup build "$source" --buildtype=release -Dtools=drm-shim,intel -Dgallium-drivers= \
-        -Dvulkan-drivers= -Dplatforms= -Dglx=disabled -Degl=disabled -Dgbm=disabled -Dopengl=false \
-        -Dgles1=disabled -Dgles2=disabled -Dllvm=disabled -Dzstd=disabled -Dxmlconfig=disabled \
-        -Dvalgrind=disabled -Dlibunwind=disabled -Dbuild-tests=false &&
-        ninja -C build src/intel/tools/libintel_noop_drm_shim.so
-}
-
-# compilers_setup_shim: Intel's part of the kernel; minutes of building, once.
-compilers_setup_shim() {
-    local folder log
-    folder=$(compilers_folder) && mkdir -p "$folder" || return 1
-    [ ! -f "$folder/libintel_noop_drm_shim.so" ] || return 0
-    packages_need "Intel's compiler" python3 python3-venv $packages_build || true
-    log=$folder/shim.log
-    rm -rf "$folder/shim"
-    if (shim_build "$folder/shim") >"$log" 2>&1 </dev/null &&
-        cp "$folder/shim/build/src/intel/tools/libintel_noop_drm_shim.so" "$folder/"; then
-        echo "Intel's stand-in for the kernel: $folder/libintel_noop_drm_shim.so"
-        rm -rf "$folder/shim" "$log"
-        return 0
-    fi
-    echo "Intel's stand-in for the kernel could not be built ($log):"
-    tail -n 3 "$log" | sed 's/^/    /'
-    return 1
-}
-
 # compiler_entry FOLDER KEY PART LIBRARIES [NAME VALUE]…: one driver's place in compilers.json.
 compiler_entry() {
     local folder=$1 key=$2 part=$3 libraries=$4
@@ -136,21 +88,20 @@ compiler_entry() {
 
 # compilers_record FOLDER: writes down where the drivers are that have been fetched.
 compilers_record() {
-    local folder=$1 libraries linker shim=$1/libintel_noop_drm_shim.so separator=
+    local folder=$1 libraries linker separator=
     {
         printf '{'
         libraries=$(dirname "$(ls "$(cache_folder)"/backports/root/usr/lib/*/libvulkan_radeon.so 2>/dev/null)")
         if [ "$libraries" != . ]; then
             compiler_entry "$folder" amd radeon "$libraries"
-            [ ! -f "$shim" ] || compiler_entry "$folder" intel intel "$libraries" preload "$shim"
+            compiler_entry "$folder" intel intel "$libraries"
         fi
         libraries=$(dirname "$(ls "$(cache_folder)"/matrix/root/usr/lib/*/libvulkan_radeon.so 2>/dev/null)")
         linker=$(ls "$libraries"/ld-linux*.so.* 2>/dev/null)
         if [ "$libraries" != . ] && [ -n "$linker" ]; then
             compiler_entry "$folder" amd_newest radeon "$libraries" linker "$linker"
             compiler_entry "$folder" nvidia nouveau "$libraries" linker "$linker"
-            [ ! -f "$shim" ] ||
-                compiler_entry "$folder" intel_newest intel "$libraries" linker "$linker" preload "$shim"
+            compiler_entry "$folder" intel_newest intel "$libraries" linker "$linker"
         fi
         echo '}'
     } >"$folder/compilers.json"

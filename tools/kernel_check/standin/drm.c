@@ -104,26 +104,50 @@ int drmGetNodeTypeFromFd(int file)
     return NODE_RENDER;
 }
 
+/* Versions of Linux 6.16. */
+static const struct driver {
+    uint16_t vendor;
+    const char *name;
+    int major, minor;
+    int (*answer)(const StandinCard *card, unsigned number, void *argument);
+} drivers[] = {
+    {STANDIN_AMD, "amdgpu", 3, 64, standin_amdgpu},
+    {STANDIN_INTEL, "i915", 1, 6, standin_i915},
+    {STANDIN_NVIDIA, "nouveau", 1, 4, standin_nouveau},
+};
+
+static const struct driver *driver_of(const StandinCard *card)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof drivers / sizeof drivers[0] && drivers[i].vendor != card->vendor)
+        i++;
+    return &drivers[i];
+}
+
+/* As much of the text as there is room for, and how long it is. */
+static void answer_text(const char *text, char *out, size_t *bytes)
+{
+    if (out)
+        memcpy(out, text, strlen(text) < *bytes ? strlen(text) : *bytes);
+    *bytes = strlen(text);
+}
+
 static int answer_version(const StandinCard *card, struct version *asked)
 {
-    const bool nvidia = card->vendor == STANDIN_NVIDIA;
-    const char *name = nvidia ? "nouveau" : "amdgpu";
-    asked->major = nvidia ? 1 : 3;      /* of Linux 6.16 */
-    asked->minor = nvidia ? 4 : 64;
+    const struct driver *driver = driver_of(card);
+    asked->major = driver->major;
+    asked->minor = driver->minor;
     asked->patch = 0;
-    if (asked->name && asked->name_bytes >= strlen(name))
-        memcpy(asked->name, name, strlen(name));
-    asked->name_bytes = strlen(name);
-    asked->date_bytes = asked->description_bytes = 0;
+    answer_text(driver->name, asked->name, &asked->name_bytes);
+    answer_text("0", asked->date, &asked->date_bytes);   /* libdrm copies them unseen */
+    answer_text(driver->name, asked->description, &asked->description_bytes);
     return 0;
 }
 
 static int answer(const StandinCard *card, unsigned number, void *argument)
 {
     if (number >= DRIVER_FIRST && number < DRIVER_END)
-        return card->vendor == STANDIN_NVIDIA
-                   ? standin_nouveau(card, number - DRIVER_FIRST, argument)
-                   : standin_amdgpu(card, number - DRIVER_FIRST, argument);
+        return driver_of(card)->answer(card, number - DRIVER_FIRST, argument);
     switch (number) {
     case CALL_VERSION:
         return answer_version(card, argument);
