@@ -13,7 +13,7 @@
 enum { PROBE_LINE = 900 };
 /* For all rows that are tried when a device is opened, and of these for one: what takes long is a
  * driver's compiler, or does not end. */
-#define PROBE_SECONDS 10.0
+#define PROBE_SECONDS 9.5
 #define PROBE_ROW_SECONDS 8.0
 
 /* Sizes of a model of a billion parameters, for when none is at hand. */

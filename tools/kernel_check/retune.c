@@ -106,7 +106,7 @@ tmb_status retune_device(const Options *options, Gpu *gpu)
                                      .row_seconds = PROBE_ROW_SECONDS, .again = true, .wanted = is_wanted,
                                      .timed = keep, .context = &times});
     const GpuCaps *caps = gpu_caps(gpu);
-    printf("%s, %s, %u rows, hidden %u, feed-forward %u, %u heads of %u, %u for keys\n", caps->name,
+    printf("%s, %s, up to %u rows, hidden %u, feed-forward %u, %u heads of %u, %u for keys\n", caps->name,
            caps->driver, shape.rows, shape.hidden, shape.ffn, shape.heads, shape.head_dim, shape.kv_heads);
     if (times.count)
         print_times(&times, caps);
