@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "check/bench.h"
 #include "check/tune.h"
 
 enum { CANDIDATES = 16 };
@@ -32,17 +33,44 @@ bool instead_begin(const GpuCaps *caps, const KernelRow *row, const KernelCase *
     return out->row[1] != NULL;
 }
 
+static tmb_status none_here(const KernelRow *row)
+{
+    return fail(TMB_FAILED, "there is nothing that %s stands in for on this device", row->name);
+}
+
 tmb_status instead_time(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit,
                         double end, char name[INSTEAD_NAME], double *seconds)
 {
     Instead both;
     *seconds = 0;
     if (!instead_begin(gpu_caps(gpu), row, one, &both))
-        return fail(TMB_FAILED, "there is nothing that %s stands in for on this device", row->name);
+        return none_here(row);
     for (int i = 0; i < 2; i++) {
         TuneResult result;
         TRY(tune_row(gpu, both.row[i], &both.one[i], i ? limit : 0, end, &result));
         *seconds += result.best.seconds;
+    }
+    snprintf(name, INSTEAD_NAME, "%s+%s", both.row[0]->name, both.row[1]->name);
+    return TMB_OK;
+}
+
+tmb_status instead_bench(Gpu *gpu, const KernelRow *row, const KernelCase *one, uint64_t seed,
+                         char name[INSTEAD_NAME], double *seconds)
+{
+    const GpuCaps *caps = gpu_caps(gpu);
+    Instead both;
+    *seconds = 0;
+    if (!instead_begin(caps, row, one, &both))
+        return none_here(row);
+    for (int i = 0; i < 2; i++) {
+        GpuPipeline *pipeline;
+        KernelTuning tuning;
+        BenchResult result;
+        if (!kernel_fit(caps, both.row[i], NULL, both.push[i], &tuning))
+            return none_here(row);
+        TRY(kernel_pipeline(gpu, both.row[i], &tuning, &pipeline));
+        TRY(bench_run(gpu, both.row[i], &both.one[i], &tuning, pipeline, seed, &result));
+        *seconds += result.seconds;
     }
     snprintf(name, INSTEAD_NAME, "%s+%s", both.row[0]->name, both.row[1]->name);
     return TMB_OK;

@@ -19,5 +19,8 @@ bool instead_begin(const GpuCaps *caps, const KernelRow *row, const KernelCase *
  * before `end` (tune_row), and their names joined by +. */
 TMB_MUST_USE tmb_status instead_time(Gpu *gpu, const KernelRow *row, const KernelCase *one, double limit,
                                      double end, char name[INSTEAD_NAME], double *seconds);
+/* Seconds of both, as bench_run measures the row itself. */
+TMB_MUST_USE tmb_status instead_bench(Gpu *gpu, const KernelRow *row, const KernelCase *one, uint64_t seed,
+                                      char name[INSTEAD_NAME], double *seconds);
 
 #endif

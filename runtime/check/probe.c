@@ -263,7 +263,7 @@ bool probe_applies(const GpuCaps *caps, const KernelRow *row, const KernelShape 
         return false;
     if (row->needs & GPU_CAP_COOPMAT && !row->instead[0])
         return kernel_fit(caps, row, NULL, row->cases[0].push, &tuning);
-    if ((caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU) && !again)
+    if ((caps->bits & GPU_CAP_CPU || caps->kind == GPU_CPU) && (!again || row->instead[0]))
         return false;
     const KernelCase one = probe_case(row, shape, push);
     if (row->instead[0])

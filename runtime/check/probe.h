@@ -6,7 +6,8 @@
  * matrices have a process each); only those found right and faster than the best other row are used.
  * The tunings of rows marked `tune` race each other; kernels/tunings.h says where the race starts.
  * Rows that stand in for two dispatches (KernelRow.instead) come last, in one process: those of the types
- * that the model has, and of matrix units where matrix units are what graphs use. */
+ * that the model has, and of matrix units where matrix units are what graphs use; on CPU drivers they
+ * are not tried at all. */
 
 #include "kernels/policy.h"
 

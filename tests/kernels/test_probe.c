@@ -41,6 +41,21 @@ static void print_line(const char *text)
     puts(text);
 }
 
+/* A row that stands in for two dispatches, at sizes that a CPU driver has done at once. */
+static int race_two(void)
+{
+    const KernelShape small = {.rows = 32, .hidden = 256, .ffn = 256, .heads = 4, .kv_heads = 4,
+                               .head_dim = 64, .vocab = 256};
+    char line[PROBE_LINE];
+    Gpu *gpu;
+    if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK)
+        return 77;
+    probe_row(gpu, kernel_by_name("matmul_nt_tile_q8_0"), &small, os_seconds() + 60, line);
+    gpu_close(&gpu);
+    puts(line);
+    return 0;
+}
+
 /* Rows that are well but for the second and those after it. */
 static int child_of_many(const char *mode, const char *rows)
 {
@@ -92,6 +107,8 @@ static int child(const char *mode, const char *rows)
 {
     if (!strcmp(mode, "right") || !strcmp(mode, "wrong"))
         return probe_here(!strcmp(mode, "right"));
+    if (!strcmp(mode, "two dispatches"))
+        return race_two();
     if (!strcmp(mode, "crash"))
         abort();
     while (!strcmp(mode, "hang"))
@@ -264,6 +281,9 @@ static void numbers_are_compared(Test *test, const char *program)
     verdict = tried(program, "wrong", "scale", 100, &policy);
     CHECK(test, verdict && verdict->finding == FINDING_WRONG);
     CHECK(test, verdict && strstr(verdict->why, "want 12345"));
+    verdict = tried(program, "two dispatches", "matmul_nt_tile_q8_0", 100, &policy);
+    CHECK(test, verdict && verdict->finding <= FINDING_SLOWER);
+    CHECK(test, verdict && strstr(verdict->why, "of expand_q8_0+matmul_nt_"));
 }
 
 /* One tuning is timed whatever the hour, and the rest when there is time. */

@@ -121,6 +121,9 @@ static void print_measured(const Report *report, const Entry *entry)
     puts("");
     if (entry->why && entry->row->tuning_count > 1)
         printf("    %s chosen: %s\n", entry->tuning, entry->why);
+    if (entry->instead[0])
+        printf("    %.2f x the time of %s (%.1f us)\n", seconds / entry->instead_seconds, entry->instead,
+               entry->instead_seconds * 1e6);
 }
 
 static void print_entry(Report *report, const Entry *entry)

@@ -4,6 +4,7 @@
 
 #include "check/bench.h"
 #include "check/check.h"
+#include "check/instead.h"
 #include "options.h"
 
 /* One check, or one measurement, of a row's case under a tuning on a device. */
@@ -20,6 +21,8 @@ typedef struct Entry {
     double flops, roof_share;
     const char *why;             /* this tuning, where it was not asked for, or NULL */
     const BenchResult *before;   /* of --baseline, or NULL */
+    char instead[INSTEAD_NAME];  /* the two rows that this one stands in for, "" when there are none … */
+    double instead_seconds;      /* … and what they take together */
 } Entry;
 
 typedef struct Tally {

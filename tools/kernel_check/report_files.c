@@ -22,6 +22,10 @@ static cJSON *entry_json(const Entry *entry)
         cJSON_AddNumberToObject(object, "high", entry->bench.high);
         cJSON_AddNumberToObject(object, "flops", entry->flops);
         cJSON_AddNumberToObject(object, "bytes", entry->bench.bytes);
+        if (entry->instead[0]) {
+            cJSON_AddStringToObject(object, "instead_of", entry->instead);
+            cJSON_AddNumberToObject(object, "instead_seconds", entry->instead_seconds);
+        }
         cJSON_AddNumberToObject(object, "roof_share", entry->roof_share);
     } else {
         cJSON_AddNumberToObject(object, "tolerance", entry->row->tolerance);

@@ -153,6 +153,9 @@ static tmb_status measure(const Session *session, Rig *rig, const KernelCase *on
         if (status == TMB_OK && again.seconds < entry->bench.seconds)
             entry->bench = again;
     }
+    if (status == TMB_OK && entry->row->instead[0])
+        status = instead_bench(rig->gpu, entry->row, one, session->options->seed, entry->instead,
+                               &entry->instead_seconds);
     KernelRoof roof = rig->roof;
     if (entry->row->needs & GPU_CAP_COOPMAT && rig->matrix_flops > 0)
         roof.flops_per_second = rig->matrix_flops;
