@@ -363,7 +363,7 @@ void probe_remember(const char *path, const KernelPolicy *policy)
 
 static void tell(const KernelRow *row, const KernelVerdict *verdict)
 {
-    if (!verdict || verdict->finding == FINDING_LATER)
+    if (!verdict || verdict->finding == FINDING_LATER || verdict->finding == FINDING_NOT_TRIED)
         return;
     if (row->probe)
         log_info("kernel %s is %s: %s (%s)", row->name,
@@ -514,7 +514,8 @@ static void tell_all(const KernelRow *const *rows, size_t count, size_t later, d
     if (os_interrupted())
         return;
     if (later)
-        log_info("%zu of %zu kernels tuned for this device in %.1f s; the rest next time", tuned, count, seconds);
+        log_info("%zu of %zu kernels tuned for this device in %.1f s; the rest next time", tuned, tuned + later,
+                 seconds);
     else if (tuned)
         log_info("%zu kernel%s tuned for this device, once, in %.1f s", tuned, tuned > 1 ? "s" : "", seconds);
 }
