@@ -112,9 +112,26 @@ static bool is_taken(const FrozenKernels *frozen, const char *family, const Dtyp
     return verdict && verdict->finding == FINDING_FASTER;
 }
 
+static bool names_family(const FrozenKernels *frozen, const char *family)
+{
+    const size_t bytes = strlen(family);
+    for (uint32_t i = 0; i < frozen->count; i++)
+        if (!strncmp(frozen->lines[i], family, bytes) && frozen->lines[i][bytes] == ':')
+            return true;
+    return false;
+}
+
+/* Lines need not name both products: those of a program without gradients have the first one only. */
 bool frozen_half(const FrozenKernels *frozen, const GpuCaps *caps)
 {
-    return is_taken(frozen, "matmul_nt_half", NULL, caps) && is_taken(frozen, "matmul_nn_half", NULL, caps);
+    static const char *const families[] = {"matmul_nt_half", "matmul_nt_half_blocks", "matmul_nn_half",
+                                           "matmul_nn_half_blocks"};
+    if (!frozen || !frozen->count)
+        return is_taken(frozen, families[0], NULL, caps) && is_taken(frozen, families[2], NULL, caps);
+    bool half = names_family(frozen, families[0]) || names_family(frozen, families[1]);
+    for (size_t i = 0; i < COUNT_OF(families) && half; i++)
+        half = !names_family(frozen, families[i]) || is_taken(frozen, families[i], NULL, caps);
+    return half;
 }
 
 InTile frozen_in_tile(const FrozenKernels *frozen, const GpuCaps *caps, bool half)

@@ -289,6 +289,7 @@ static void test_choice(Test *test, const Gpu *gpu)
     policy_set_verdict(&policy, "matmul_nn_half_emulated", FINDING_FASTER, "");
     CHECK(test, frozen_half(NULL, &caps) && frozen_half(&(FrozenKernels){lines, 0}, &caps));
     CHECK(test, frozen_half(&(FrozenKernels){lines, 2}, &caps));
+    CHECK(test, frozen_half(&(FrozenKernels){lines, 1}, &caps));     /* of a program without gradients */
     CHECK(test, !frozen_half(&(FrozenKernels){lines + 2, 1}, &caps));
     CHECK(test, !frozen_half(&(FrozenKernels){lines + 1, 2}, &caps));
 }
