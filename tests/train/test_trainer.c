@@ -1,7 +1,8 @@
 /* Whole runs on a tiny chat model: what is frozen, held out, stopped early, gone on with,
- * refused. Usage: test_trainer TINY_CHAT_GGUF */
+ * refused. Usage: test_trainer TINY_CHAT_GGUF [both], the latter on matrix units */
 #include <stdlib.h>
 
+#include "matrix.h"
 #include "setup.h"
 #include "test.h"
 
@@ -532,8 +533,12 @@ int main(int argc, char **argv)
     tmb_status status = gpu_open(&params, &setup.gpu);
     if (status == TMB_NO_DEVICE)
         test_skip(&test, tmb_last_error());
-    else if (CHECK_OK(&test, status))
-        all(&test, &setup, argv[1]);
+    else if (CHECK_OK(&test, status)) {
+        const unsigned rows = argc > 2 ? matrix_rows(argv[2]) : MATRIX_NONE;
+        matrix_trust(setup.gpu, rows);
+        if (matrix_here(&test, setup.gpu, rows))
+            all(&test, &setup, argv[1]);
+    }
     setup_finish(&setup);
     return test_end(&test);
 }
