@@ -173,16 +173,32 @@ static bool is_used(const Engine *engine, const char *row)
     return false;
 }
 
-/* The step is made of all rows on matrix units that are trusted, and of no others. Attention's want
- * heads of 16. */
+static bool has_weights(const Model *model, Dtype dtype)
+{
+    const Gguf *gguf = model_gguf(model);
+    for (size_t i = 0; i < gguf_tensor_count(gguf); i++)
+        if (gguf_tensor(gguf, i)->dtype == dtype)
+            return true;
+    return false;
+}
+
+/* Whether this model has work for the row: attention wants heads of 16, and rows that decode weights
+ * on the way are of one type. */
+static bool has_work(const Model *model, const KernelRow *row)
+{
+    if (row->instead[0])
+        return has_weights(model, row->bind[1].dtype);
+    return model_config(model)->head_dim % 16 == 0 || !strstr(row->name, "attention");
+}
+
+/* The step is made of all rows on matrix units that are trusted, and of no others. */
 static void check_kernels(Test *test, const Setup *setup)
 {
-    const bool heads = model_config(setup->model)->head_dim % 16 == 0;
     for (size_t i = 0; i < kernel_count(); i++) {
         const KernelRow *row = kernel_at(i);
         if (!(row->needs & GPU_CAP_COOPMAT) || !row->probe)
             continue;
-        bool wanted = kernel_trusted(gpu_caps(setup->gpu), row) && (heads || !strstr(row->name, "attention"));
+        bool wanted = kernel_trusted(gpu_caps(setup->gpu), row) && has_work(setup->model, row);
         if (!CHECK(test, is_used(setup->engine, row->name) == wanted))
             printf("  %s is %s\n", row->name, wanted ? "not used" : "used");
     }

@@ -162,8 +162,8 @@ matrix_untried() {
 }
 
 # Kernels for matrix units, executed: the newest lavapipe plays cooperative matrices. All kernels;
-# those rows under all their tilings; training as it is chosen there, without them, and with them
-# in use. The first time its shader compiler takes 15 minutes of two idle cores, later 4.
+# those rows under all their tilings (one of each shader: those that decode weights on the way are
+# the same but for that); training as it is chosen there, without them, and with them in use. The first time its shader compiler takes 15 minutes of two idle cores, later 4.
 full_matrix() {
     local driver folder
     "$root/tools/compilers-setup" glslang || true
@@ -180,7 +180,7 @@ full_matrix() {
     export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
     matrix_untried "$folder"
     count_program "matrix kernel-check" "$folder/tools/kernel_check/kernel-check"
-    count_program "matrix units, all tilings" "$folder/tools/kernel_check/kernel-check" --kernel '*coopmat*' --all-tunings
+    count_program "matrix units, all tilings" "$folder/tools/kernel_check/kernel-check" --kernel '*_coopmat' --all-tunings
     train_here matrix "$folder"
     run_suite "$folder" "training on matrix units" -t 4 --num-processes 1 --suite matrix
     unset VK_ICD_FILENAMES VK_DRIVER_FILES
