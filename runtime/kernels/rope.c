@@ -174,7 +174,7 @@ static void append_reference(const void *push, double *const bind[])
     }
 }
 
-/* Every third row has no slot. */
+/* Every third row has no slot: the first behind the cache, or none that any cache has. */
 static bool append_input(const void *push, unsigned index, double *values, uint64_t count,
                          uint64_t seed)
 {
@@ -185,7 +185,7 @@ static bool append_input(const void *push, unsigned index, double *values, uint6
         return false;
     input_distinct(values, count, p->cache_rows, seed);
     for (uint64_t i = 2; i < count; i += 3)
-        values[i] = 0xffffffffu;
+        values[i] = i % 2 ? 0xffffffffu : p->cache_rows;
     return true;
 }
 
