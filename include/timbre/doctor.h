@@ -24,6 +24,7 @@ typedef struct tmb_doctor_row {
     const char *family;      /* "rmsnorm_fwd": kernels of one family can stand in for each other */
     tmb_verdict verdict;
     unsigned cases;          /* sizes and inputs that were tried */
+    int in_use;              /* of its family the one that this device would choose */
     int avoidable;           /* wrong, but --caps from tmb_doctor_remedy leaves it out */
     const char *problem;     /* what is wrong, or why it was not tried; "" when right */
 } tmb_doctor_row;
@@ -48,6 +49,7 @@ const tmb_doctor_row *tmb_doctor_rows(const tmb_doctor *doctor, size_t *count);
 
 typedef struct tmb_doctor_summary {
     unsigned kernels, right, wrong, not_needed, not_reached, not_built;
+    unsigned kinds_not_reached;   /* of the kernels not reached, those in use */
     double seconds;
     double flops_per_second;   /* f32 multiply-adds in registers, counted as two */
     double bytes_per_second;   /* read and written by a copy */

@@ -60,9 +60,14 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
     return TMB_OK;
 }
 
-/* The row of its family, of those with the same types, that this device would use. */
+/* The row of its family, of those with the same types, that this device would use. Families that
+ * only play another kernel in plain code are used by nothing. */
 static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
 {
+    static const char played[] = "_emulated";
+    const size_t length = strlen(row->family);
+    if (length >= sizeof played && !strcmp(row->family + length - (sizeof played - 1), played))
+        return false;
     Dtype dtypes[GPU_MAX_BIND];
     const KernelRow *rows[CANDIDATES];
     size_t first = 0;
@@ -94,6 +99,8 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
         } else if (needless) {
             out->verdict = TMB_KERNEL_NOT_NEEDED;
             out->problem = needless;
+        } else {
+            out->in_use = is_first_choice(row, caps);
         }
     }
 }
@@ -129,7 +136,7 @@ static tmb_status run_pass(tmb_doctor *doctor, const tmb_doctor_params *params, 
     for (size_t i = 0; i < doctor->count; i++) {
         const KernelRow *row = kernel_at(i);
         tmb_doctor_row *out = &doctor->rows[i];
-        if (out->verdict != TMB_KERNEL_NOT_REACHED || (choices && !is_first_choice(row, gpu_caps(rig->gpu))))
+        if (out->verdict != TMB_KERNEL_NOT_REACHED || (choices && !out->in_use))
             continue;
         if (os_interrupted())
             return fail(TMB_INTERRUPTED, "interrupted");
@@ -193,6 +200,8 @@ void tmb_doctor_summarise(const tmb_doctor *doctor, tmb_doctor_summary *out)
                                 &out->not_built};
     for (size_t i = 0; i < doctor->count; i++)
         ++*counts[doctor->rows[i].verdict];
+    for (size_t i = 0; i < doctor->count; i++)
+        out->kinds_not_reached += doctor->rows[i].verdict == TMB_KERNEL_NOT_REACHED && doctor->rows[i].in_use;
 }
 
 const char *tmb_doctor_remedy(const tmb_doctor *doctor)

@@ -106,17 +106,22 @@ static void print_verdict(const tmb_doctor_summary *summary)
 {
     unsigned tried = summary->right + summary->wrong;
     printf("\n");
+    if (summary->kinds_not_reached)
+        printf("%sThe time was up before %u of the kernels in use had their turn: the machine is busy.%s\n"
+               "Run this again when it is not.\n", RED, summary->kinds_not_reached, PLAIN);
     if (summary->wrong)
         printf("%s%u of %u kernels %s wrong numbers on this card.%s\n", RED, summary->wrong, tried,
                summary->wrong == 1 ? "computes" : "compute", PLAIN);
     else
-        printf("%sAll %u kernels compute correctly on this card.%s\n", GREEN, tried, PLAIN);
+        printf("%sAll %u kernels %scompute correctly on this card.%s\n", GREEN, tried,
+               summary->kinds_not_reached ? "that were tried " : "", PLAIN);
     if (summary->not_needed)
         printf("%s%u more %s made for other hardware and not used here.%s\n", FAINT, summary->not_needed,
                summary->not_needed == 1 ? "is" : "are", PLAIN);
     if (summary->not_reached)
-        printf("%s%u more %s not reached in the time; of each kind the one in use was.%s\n", FAINT,
-               summary->not_reached, summary->not_reached == 1 ? "was" : "were", PLAIN);
+        printf("%s%u more %s not reached in the time%s.%s\n", FAINT, summary->not_reached,
+               summary->not_reached == 1 ? "was" : "were",
+               summary->kinds_not_reached ? "" : "; of each kind the one in use was", PLAIN);
     if (summary->not_built)
         printf("%s%u more %s not in this build; 'timbre --version' says why.%s\n", FAINT, summary->not_built,
                summary->not_built == 1 ? "is" : "are", PLAIN);

@@ -67,6 +67,23 @@ static void times_are_reset(Test *test, tmb_device *device, tmb_model *model)
     tmb_generator_destroy(&generator);
 }
 
+/* Kernels that had no turn are not passed off as tried: the summary counts those in use. */
+static void unreached_kernels_count(Test *test, tmb_device *device)
+{
+    tmb_doctor *doctor = NULL;
+    tmb_doctor_summary summary;
+    size_t count;
+    unsigned in_use = 0;
+    REQUIRE_OK(test, tmb_doctor_run(&(tmb_doctor_params){.device = device, .seconds = 1e-9}, &doctor));
+    tmb_doctor_summarise(doctor, &summary);
+    const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);
+    for (size_t i = 0; i < count; i++)
+        in_use += rows[i].in_use != 0;
+    CHECK(test, summary.right == 0 && summary.not_reached > summary.kinds_not_reached);
+    CHECK(test, in_use > 0 && summary.kinds_not_reached == in_use);
+    tmb_doctor_destroy(&doctor);
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "device"};
@@ -80,6 +97,7 @@ int main(int argc, char **argv)
     } else if (CHECK_OK(&test, status) && CHECK_OK(&test, tmb_model_open(argv[1], &model))) {
         memory_is_counted(&test, device, model);
         times_are_reset(&test, device, model);
+        unreached_kernels_count(&test, device);
     }
     tmb_model_close(&model);
     tmb_device_close(&device);
