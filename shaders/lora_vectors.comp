@@ -70,7 +70,8 @@ void main()
             [[unroll]] for (uint i = 0u; i < CHUNK; i++)
                 sum[i] = 0.0;
             add_terms(part.a, r, first, sum);
-            barrier();   // what an earlier chunk left may still be being read
+            if (r + first > 0u)
+                barrier();   // what an earlier chunk left may still be being read
             [[unroll]] for (uint i = 0u; i < CHUNK; i++)
                 partial[i * THREADS + lane] = sum[i];
             barrier();
@@ -79,11 +80,13 @@ void main()
             float all = partial[at];
             [[unroll]] for (uint i = 1u; i < CHUNK; i++)
                 all += partial[at + i * SLICES];
-            barrier();
-            partial[lane] = all;
-            barrier();
+            if (SLICES > 1u) {
+                barrier();
+                partial[lane] = all;
+                barrier();
+            }
             if (lane < CHUNK && first + lane < push.rank) {
-                all = partial[lane * SLICES];
+                all = SLICES > 1u ? partial[lane * SLICES] : all;
                 for (uint i = 1u; i < SLICES; i++)
                     all += partial[lane * SLICES + i];
                 h[r * push.rank + first + lane] = all;

@@ -108,6 +108,14 @@ static void per_row_specialise(const void *push, KernelTuning *tuning)
     tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
 }
 
+/* Parts of scores take (32 + 1) words of shared memory a thread for heads beyond 128. */
+static void row_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
+    if (tuning->spec[1] > 128 && tuning->spec[0] > 128)
+        tuning->spec[0] = 128;
+}
+
 /* Large heads: half a tile, because code and values kept grow with both. */
 static void lanes_specialise(const void *push, KernelTuning *tuning)
 {
@@ -171,14 +179,22 @@ static bool bwd_kv_tile_adapt(const GpuCaps *caps, KernelTuning *tuning)
 
 static bool row_subgroup_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return subgroup_fits(caps, tuning->spec[2]);
+    /* the lanes of a subgroup share registers where there are several sizes to choose from */
+    return subgroup_fits(caps, tuning->spec[2]) && tuning->spec[0] <= caps->max_invocations &&
+           tuning->spec[2] <= 2 * caps->subgroup_min;
+}
+
+static bool row_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    return tuning->spec[0] <= caps->max_invocations;
 }
 
 /* ---- rows ---------------------------------------------------------------- */
 
-static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}};
+/* A group is all that a head and row get: many threads, each with many loads under way. */
+static const KernelTuning row_tunings[] = {{{32, 64}}, {{64, 64}}, {{128, 64}}, {{256, 64}}};
 static const KernelTuning row_subgroup_tunings[] = {
-    {{64, 64, 32}}, {{64, 64, 64}}, {{64, 64, 16}}, {{64, 64, 8}}, {{64, 64, 4}}, {{128, 64, 32}}, {{128, 64, 64}}};
+    {{256, 64, 32}}, {{256, 64, 64}}, {{128, 64, 16}}, {{64, 64, 8}}, {{64, 64, 4}}, {{128, 64, 32}}, {{64, 64, 64}}};
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning tunings[] = {{{1, 64}}, {{8, 64}}, {{32, 64}}, {{64, 64}}};
@@ -223,14 +239,14 @@ const KernelRow rows_attention[] = {
     {
         ATTENTION_FAMILY("attention_fwd_row", fwd), .bind = ATTENTION_FWD_BIND, .rank = 10, .slow_on_cpu = true,
         .suits = few_rows,
-        .specialise = per_row_specialise, .spec_count = 2, .tuning = {{64, 64}},
-        .tunings = row_tunings, .tuning_count = COUNT_OF(row_tunings), .grid = row_grid,
+        .specialise = row_specialise, .spec_count = 2, .tuning = {{128, 64}},
+        .tunings = row_tunings, .tuning_count = COUNT_OF(row_tunings), .grid = row_grid, .adapt = row_adapt,
         .tolerance = 5e-6,
     },
     {
         ATTENTION_FAMILY("attention_fwd_row_subgroup", fwd), .bind = ATTENTION_FWD_BIND, .rank = 5, .slow_on_cpu = true,
-        .needs = GPU_CAP_SUBGROUP, .suits = few_rows, .specialise = per_row_specialise, .spec_count = 3,
-        .subgroup_spec = 3, .tuning = {{64, 64, 32}}, .tunings = row_subgroup_tunings,
+        .needs = GPU_CAP_SUBGROUP, .suits = few_rows, .specialise = row_specialise, .spec_count = 3,
+        .subgroup_spec = 3, .tuning = {{256, 64, 32}}, .tunings = row_subgroup_tunings,
         .tuning_count = COUNT_OF(row_subgroup_tunings), .adapt = row_subgroup_adapt, .grid = row_grid,
         .tolerance = 5e-6,
     },

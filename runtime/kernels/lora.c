@@ -133,7 +133,7 @@ static const KernelCase lora_cases[] = {
                                       .b0 = 16}},
 };
 
-static const KernelTuning tunings[] = {{{128, 256}}, {{64, 64}}, {{256, 1024}}, {{32, 1}}};
+static const KernelTuning tunings[] = {{{128, 256}}, {{64, 64}}, {{256, 1024}}, {{16, 1}}};
 static const KernelTuning cpu_tunings[] = {{{384, 16}}, {{1, 16}}, {{1024, 16}}};
 
 #define LORA                                                                          \
