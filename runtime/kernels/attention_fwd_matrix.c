@@ -103,7 +103,8 @@ static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning)
     return adapt(caps, tuning, caps->lane_sums ? 34 : 120);
 }
 
-/* The unit is the tuning's. */
+/* The unit is the tuning's. What a lane keeps on a processor costs nothing; on cards more than that
+ * spilled (NVK 26.1.6 without a card, turing and ada, heads of 256). */
 static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     GpuCaps own = *caps;
@@ -113,7 +114,7 @@ static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
     own.coopmat[0].n = tuning->spec[MATRIX_UNIT_N];
     own.coopmat[0].k = tuning->spec[MATRIX_UNIT_K];
     own.coopmat_count = 1;
-    return adapt(&own, tuning, 1024);
+    return adapt(&own, tuning, caps->bits & GPU_CAP_CPU ? 1024 : 160);
 }
 
 static void specialise(const void *push, KernelTuning *tuning)
