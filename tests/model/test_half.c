@@ -294,6 +294,27 @@ static void test_choice(Test *test, const Gpu *gpu)
     CHECK(test, !frozen_half(&(FrozenKernels){lines + 1, 2}, &caps));
 }
 
+/* Types whose products decode them in the tile: by direction, and apart from those of f32 operands. */
+static void test_choice_in_tile(Test *test, const Gpu *gpu)
+{
+    static const char *const lines[] = {"matmul_nn_half_blocks: matmul_nn_half_emulated_q4_k"};
+    const uint32_t q4_0 = 1u << DTYPE_Q4_0, q4_k = 1u << DTYPE_Q4_K;
+    GpuCaps caps = *gpu_caps(gpu);
+    KernelPolicy policy = {0};
+    caps.policy = &policy;
+    CHECK(test, !frozen_in_tile(NULL, &caps, true).forward && !frozen_in_tile(NULL, &caps, true).backward);
+    policy_set_verdict(&policy, "matmul_nt_half_emulated_q4_0", FINDING_FASTER, "");
+    policy_set_verdict(&policy, "matmul_nn_half_emulated_q4_k", FINDING_SLOWER, "");
+    policy_set_verdict(&policy, "matmul_nn_tile_q4_k", FINDING_FASTER, "");
+    policy_set_verdict(&policy, "matmul_nn_tile_q4_0", FINDING_SLOWER, "");
+    InTile half = frozen_in_tile(NULL, &caps, true), single = frozen_in_tile(NULL, &caps, false);
+    CHECK(test, half.forward == q4_0 && !half.backward);
+    CHECK(test, !single.forward && single.backward == q4_k);
+    half = frozen_in_tile(&(FrozenKernels){lines, 1}, &caps, true);      /* as the run began */
+    single = frozen_in_tile(&(FrozenKernels){lines, 1}, &caps, false);
+    CHECK(test, !half.forward && half.backward == q4_k && !single.forward && !single.backward);
+}
+
 /* On matrix units, if that was asked for. */
 static void test_units(const Setup *setup, unsigned units)
 {
@@ -318,6 +339,7 @@ int main(int argc, char **argv)
         Setup setup = {&test, small.model, small.lora, small.gpu};
         test_units(&setup, units);
         test_choice(&test, small.gpu);
+        test_choice_in_tile(&test, small.gpu);
         test_nodes(&setup);
         test_numbers(&setup);
         test_rounding(&setup);
