@@ -34,7 +34,8 @@ const uint SCORE_PITCH = COLS / 4 + 1;   // of f32 scores, and of the f16 weight
 
 shared uvec4 tiles[SCORE_FIRST + ROWS * SCORE_PITCH];
 shared float row_factor[ROWS];     // what sums are multiplied by
-shared uint q_peak, k_peak, v_peak, span_begin, span_end;
+shared uint q_peak, k_peak, v_peak;
+shared uint span_begin, span_end, all_begin, all_end;   // of the keys that some row sees, or all rows
 shared uint rescaled;              // 1 + the first key of the last tile that changed a factor
 
 #include "lib/matrix_unit.glsl"
@@ -64,8 +65,8 @@ void main()
     part = MATRIX_LANE / LANE_ROWS;
     uint unit_row = MATRIX_GROUP / ACROSS * SUB_ROWS, unit_across = MATRIX_GROUP % ACROSS;
     if (gl_LocalInvocationID.x == 0) {
-        q_peak = k_peak = v_peak = span_end = rescaled = 0u;
-        span_begin = 0xffffffffu;
+        q_peak = k_peak = v_peak = span_end = all_begin = rescaled = 0u;
+        span_begin = all_end = 0xffffffffu;
     }
     barrier();
 
@@ -76,6 +77,8 @@ void main()
     } else {
         seen = uvec2(0u);
     }
+    atomicMax(all_begin, seen.x);
+    atomicMin(all_end, seen.y);
     {
         vec4 q_raw[2 * TILE_TURNS(ROWS)];
         TILE_FETCH(q_raw, ROWS, q, row_of(tile_row))
@@ -83,8 +86,9 @@ void main()
         barrier();
         TILE_KEEP(q_raw, ROWS, Q_FIRST, power(power_for(q_peak, 14)))
     }
-    uint begin = span_begin, end = span_end, next = begin;
-    float q_undone = push.scale * power_undone(power_for(q_peak, 14)), k_undone = 1.0;
+    uint begin = SAME(span_begin), end = SAME(span_end), next = begin;
+    uint whole_begin = SAME(all_begin), whole_end = SAME(all_end);
+    float q_undone = push.scale * LOG2_E * power_undone(power_for(q_peak, 14)), k_undone = 1.0;
     vec4 k_raw[2 * TILE_TURNS(COLS)], v_raw[2 * TILE_TURNS(COLS)];
     uint v_power = 253u;
     reference = -1e30;
@@ -134,7 +138,9 @@ void main()
         if (next < end)
             TILE_FETCH(k_raw, COLS, k, KEY_ROW)
 
-        row_keep *= weigh(first, vec2(q_undone, k_undone));
+        // where this is too small to be a number, so are the scores
+        float undone = min(q_undone * k_undone, 3e38);
+        row_keep *= weigh(first, first >= whole_begin && next <= whole_end, undone);
         if (part == 0) {
             row_factor[my_row] = row_keep;
             if (row_keep != 1.0)
@@ -163,7 +169,7 @@ void main()
     if (part == 0) {
         row_factor[my_row] = total > 0.0 ? 1.0 / total : 0.0;
         if (first_item + my_row < items)
-            lse[row_of(my_row)] = total > 0.0 ? reference + log_accurate(total) : 0.0;
+            lse[row_of(my_row)] = total > 0.0 ? reference * LN_2 + log_accurate(total) : 0.0;
     }
     barrier();
     uint staged = SCORE_FIRST + MATRIX_GROUP * (UNIT_M * UNIT_N / 4);

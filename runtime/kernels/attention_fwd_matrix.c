@@ -28,7 +28,7 @@ static uint64_t shared_bytes(const uint32_t *spec)
     uint64_t rows = spec[ATTENTION_ROWS], cols = spec[ATTENTION_COLS];
     uint64_t head_dim = spec[ATTENTION_HEAD_DIM];
     return 16 * ((rows + cols) * (head_dim / 8 + 1) + head_dim * (cols / 8 + 1) + rows * (cols / 4 + 1)) + 4 * rows +
-           4ull * spec[MATRIX_THREADS] + 24;
+           4ull * spec[MATRIX_THREADS] + 32;
 }
 
 /* The largest power of two that divides both. */

@@ -102,10 +102,13 @@ const uint HEAD_PITCH = HEAD_EIGHTS + 1;
 // Keeps loads from being moved ahead of units where registers are few: small subgroups.
 #ifdef EMULATED
 #define LOADS_FENCE()
+#define SAME(value) (value)
 #else
 #define LOADS_FENCE() \
     if (LANES < 32)   \
         subgroupMemoryBarrierShared();
+// What is the same in all lanes, so that compilers know.
+#define SAME(value) subgroupMax(value)
 #endif
 
 uvec4 packed_eight(vec4 low, vec4 high)
