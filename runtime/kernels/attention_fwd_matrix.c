@@ -103,18 +103,18 @@ static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning)
     return adapt(caps, tuning, caps->lane_sums ? 34 : 120);
 }
 
-/* The unit is the tuning's. What a lane keeps on a processor costs nothing; on cards more than that
- * spilled (NVK 26.1.6 without a card, turing and ada, heads of 256). */
+/* The unit is the tuning's. Twice as much kept by a lane took llvmpipe 10 s a pipeline to compile, and
+ * spilled on cards (NVK 26.1.6 without one, turing and ada). */
 static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     GpuCaps own = *caps;
     own.bits &= ~(uint32_t)GPU_CAP_SUBGROUP_SIZE;
-    own.subgroup_size = tuning->spec[MATRIX_LANES];
+    own.subgroup_size = own.subgroup_min = own.subgroup_max = tuning->spec[MATRIX_LANES];
     own.coopmat[0].m = tuning->spec[MATRIX_UNIT_M];
     own.coopmat[0].n = tuning->spec[MATRIX_UNIT_N];
     own.coopmat[0].k = tuning->spec[MATRIX_UNIT_K];
     own.coopmat_count = 1;
-    return adapt(&own, tuning, caps->bits & GPU_CAP_CPU ? 1024 : 160);
+    return adapt(&own, tuning, 80);
 }
 
 static void specialise(const void *push, KernelTuning *tuning)
@@ -122,10 +122,11 @@ static void specialise(const void *push, KernelTuning *tuning)
     tuning->spec[ATTENTION_HEAD_DIM] = ((const AttentionPush *)push)->head_dim;
 }
 
+/* Larger heads take more registers and shared memory than devices have. */
 static bool whole_units(const void *push)
 {
     const AttentionPush *p = push;
-    return p->head_dim % 16 == 0 && p->head_dim <= 256;
+    return p->head_dim % 16 == 0 && p->head_dim <= 128;
 }
 
 /* Few rows are decoding, where each sees a part of the cache of its own. */
