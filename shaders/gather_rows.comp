@@ -8,8 +8,10 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
+layout(set = 0, binding = 0) readonly buffer X4 { vec4 x4[]; };
 layout(set = 0, binding = 1) readonly buffer Index { uint index[]; };
 layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };
+layout(set = 0, binding = 2) writeonly buffer Y4 { vec4 y4[]; };
 
 void main()
 {
@@ -19,6 +21,10 @@ void main()
         return;
     uint row = i / per_row;
     uint from = index[push.first + row] * push.cols;
+    if (push.cols % 4 == 0) {
+        y4[i] = x4[from / 4 + i % per_row];
+        return;
+    }
     uint end = min((i % per_row) * 4 + 4, push.cols);
     for (uint c = (i % per_row) * 4; c < end; c++)
         y[row * push.cols + c] = x[from + c];
