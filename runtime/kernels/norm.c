@@ -108,8 +108,8 @@ static void rmsnorm_bwd_w_extent(const void *push, uint64_t elements[GPU_MAX_BIN
 
 static void rmsnorm_bwd_w_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
 {
-    const RmsnormPush *p = push;
-    grid_of_items(p->cols, tuning, groups);
+    const uint32_t columns = tuning->spec[0] / tuning->spec[1];
+    kernel_fold(((uint64_t)((const RmsnormPush *)push)->cols + columns - 1) / columns, groups);
 }
 
 /* Reciprocals of root mean squares are positive. */
@@ -165,8 +165,8 @@ bool norm_in_vectors(const void *push)
     return ((const RmsnormPush *)push)->cols % 4 == 0;
 }
 
-/* 1: small cases go beyond 65,535 groups */
-static const KernelTuning column_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* Threads, and how many share a column. 1: small cases go beyond 65,535 groups */
+static const KernelTuning column_tunings[] = {{{1, 1}}, {{64, 1}}, {{256, 1}}, {{256, 16}}, {{128, 4}}};
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
 #define NORM .push_bytes = sizeof(RmsnormPush), .flops = rmsnorm_flops
 #define FWD                                                                                \
@@ -207,7 +207,7 @@ const KernelRow rows_norm[] = {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",
         .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"rstd", GPU_READ, .dtype = DTYPE_F32},
                  {"dy", GPU_READ, .dtype = DTYPE_F32}, {"dw", GPU_ADD, .dtype = DTYPE_F32}},
-        NORM, .spec_count = 1, .tuning = {{64}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
+        NORM, .spec_count = 2, .tuning = {{256, 16}}, .tunings = column_tunings, .tuning_count = COUNT_OF(column_tunings),
         .extent = rmsnorm_bwd_w_extent, .grid = rmsnorm_bwd_w_grid,
         .reference = rmsnorm_bwd_w_reference, CASES(bwd_w_cases), .tolerance = 2e-6,
     },

@@ -62,6 +62,10 @@ const TuningLine tuning_lines[] = {
      "nothing is gained by neighbours at neighbouring bytes, and what a group of 32 shares is decoded "
      "once: Q4_1 1.2 ms where four invocations to a group take 2.9 (measured on Mesa 22.3.6, 884,736 values)"},
     {DRIVER_SWIFTSHADER, 0, 0, "expand_*", {{64, 1}}, "a CPU, too (see llvmpipe; not measured by us)"},
+    {DRIVER_LLVMPIPE, 0, 0, "rmsnorm_bwd_w", {{64, 1}},
+     "barriers cost more than waiting: 4.5 to 9.2 ms where sixteen to a column take 10.5 to 11.8 (measured "
+     "on Mesa 22.3.6, 512 x 576)"},
+    {DRIVER_SWIFTSHADER, 0, 0, "rmsnorm_bwd_w", {{64, 1}}, "a CPU, too (see llvmpipe; not measured by us)"},
     {DRIVER_LLVMPIPE, 0, 0, "attention_*_lanes", {{8, 64}},
      "8 rows a subgroup: backward 36 and 37 ms where 4 take 38 and 59; forward 36 to 42 ms with "
      "either, within the noise (measured on Mesa 22.3.6, SmolLM2, 512 rows in one segment)"},

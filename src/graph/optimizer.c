@@ -1,4 +1,4 @@
-/* The optimizer step: one gradient norm per tensor, one clipping factor, AdamW
+/* The optimizer step: gradient norms per tensor, one clipping factor, AdamW
  * (Loshchilov and Hutter, 2017) over each chunk of the trained regions. */
 #include <assert.h>
 
@@ -8,20 +8,41 @@
 #include "graph/ops.h"
 #include "graph/parameters.h"
 
-/* Slots of a chunk are padded to a legal buffer offset; padding counts no values. */
-enum { SLOT_ALIGN = 64 };
+/* Slots of a chunk are padded to a legal buffer offset; padding counts no values. A slot is one
+ * workgroup's sum: large tensors have several, or one would read a whole embedding alone. */
+enum { SLOT_ALIGN = 64, SLOT_VALUES = 1 << 17 };
 
-static uint32_t chunk_tensors(const Parameters *set, uint32_t chunk)
+static uint64_t values_of(const Parameters *set, uint32_t index)
 {
-    uint32_t end = chunk + 1 < set->chunk_count ? set->chunk_first[chunk + 1] : set->count;
-    return end - set->chunk_first[chunk];
+    return set->items[index].rows * set->items[index].cols;
+}
+
+uint32_t optimizer_slot_count(const Parameters *set, uint32_t index)
+{
+    return (uint32_t)((values_of(set, index) + SLOT_VALUES - 1) / SLOT_VALUES);
+}
+
+static uint32_t chunk_end(const Parameters *set, uint32_t chunk)
+{
+    return chunk + 1 < set->chunk_count ? set->chunk_first[chunk + 1] : set->count;
+}
+
+/* Slots of the parameters first … end - 1. */
+static uint32_t count_slots(const Parameters *set, uint32_t first, uint32_t end)
+{
+    uint32_t count = 0;
+    for (uint32_t i = first; i < end; i++)
+        count += optimizer_slot_count(set, i);
+    return count;
 }
 
 static uint32_t first_slot(const Parameters *set, uint32_t chunk)
 {
     uint32_t slot = 0;
-    for (uint32_t i = 0; i < chunk; i++)
-        slot += (chunk_tensors(set, i) + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
+    for (uint32_t c = 0; c < chunk; c++) {
+        uint32_t count = count_slots(set, set->chunk_first[c], chunk_end(set, c));
+        slot += (count + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
+    }
     return slot;
 }
 
@@ -33,7 +54,7 @@ uint32_t optimizer_slots(const Parameters *set)
 uint32_t optimizer_slot(const Parameters *set, uint32_t index)
 {
     uint32_t chunk = set->items[index].chunk;
-    return first_slot(set, chunk) + index - set->chunk_first[chunk];
+    return first_slot(set, chunk) + count_slots(set, set->chunk_first[chunk], index);
 }
 
 void optimizer_table(const Parameters *set, uint32_t *table)
@@ -41,9 +62,13 @@ void optimizer_table(const Parameters *set, uint32_t *table)
     for (uint32_t i = 0; i < 2 * optimizer_slots(set); i++)
         table[i] = 0;
     for (uint32_t i = 0; i < set->count; i++) {
-        uint32_t slot = optimizer_slot(set, i);
-        table[2 * slot] = (uint32_t)set->items[i].offset;
-        table[2 * slot + 1] = (uint32_t)(set->items[i].rows * set->items[i].cols);
+        uint32_t *entry = table + 2 * optimizer_slot(set, i);
+        const uint64_t values = values_of(set, i);
+        for (uint64_t first = 0; first < values; first += SLOT_VALUES, entry += 2) {
+            const uint64_t left = values - first;
+            entry[0] = (uint32_t)(set->items[i].offset + first);
+            entry[1] = (uint32_t)(left < SLOT_VALUES ? left : SLOT_VALUES);
+        }
     }
 }
 

@@ -44,14 +44,15 @@ typedef struct AdamwParams {
 /* The optimizer step as a graph of its own: gradient norm per tensor, clipping
  * factor, AdamW over every chunk. Values: LEARNING_RATE, WEIGHT_DECAY,
  * CORRECTION1, CORRECTION2, MAX_NORM. Inputs: "norm_table" U32 (its contents come
- * from optimizer_table). Outputs: "norm_squares" f32, the sum of squares of every
- * parameter's gradient at optimizer_slot(), and "control" f32[4] = {norm, clipping
+ * from optimizer_table). Outputs: "norm_squares" f32, sums of squares of every
+ * parameter's gradient from optimizer_slot() on, and "control" f32[4] = {norm, clipping
  * factor, finite, 0}. A gradient that is not finite leaves the state untouched. */
 Graph *optimizer_build(const Parameters *set, const AdamwParams *params);
 /* Slots of "norm_squares"; the table (2 words a slot) to write into "norm_table". */
 uint32_t optimizer_slots(const Parameters *set);
 void optimizer_table(const Parameters *set, uint32_t *table);
-/* Slot of parameter `index`. */
+/* The first slot of parameter `index`, and how many it has. */
 uint32_t optimizer_slot(const Parameters *set, uint32_t index);
+uint32_t optimizer_slot_count(const Parameters *set, uint32_t index);
 
 #endif

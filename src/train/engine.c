@@ -324,9 +324,12 @@ static tmb_status find_culprit(Engine *engine, EngineUpdate *update)
     const Parameters *parameters = lora_parameters(engine->params.lora);
     TRY(program_read(engine->programs[OPTIMIZER], "norm_squares", engine->norm_squares,
                      engine->slots * sizeof *engine->norm_squares));
-    for (uint32_t i = 0; i < parameters->count && !update->culprit; i++)
-        if (!isfinite(engine->norm_squares[optimizer_slot(parameters, i)]))
-            update->culprit = parameters->items[i].name;
+    for (uint32_t i = 0; i < parameters->count && !update->culprit; i++) {
+        const float *squares = engine->norm_squares + optimizer_slot(parameters, i);
+        for (uint32_t s = 0; s < optimizer_slot_count(parameters, i); s++)
+            if (!isfinite(squares[s]))
+                update->culprit = parameters->items[i].name;
+    }
     return TMB_OK;
 }
 

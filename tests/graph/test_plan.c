@@ -115,6 +115,24 @@ static void test_parameters(Test *test)
     parameters_finish(&set);
 }
 
+/* A large tensor's sum of squares is the work of several groups. */
+static void test_slots(Test *test)
+{
+    Parameters set;
+    uint32_t table[2 * 64];
+    parameters_init(&set, 1 << 21);
+    CHECK_OK(test, parameters_add(&set, "small", 3, 5));
+    CHECK_OK(test, parameters_add(&set, "large", 3, 100001));
+    CHECK_OK(test, parameters_add(&set, "last", 1, 7));
+    CHECK(test, optimizer_slots(&set) == 64 && optimizer_slot_count(&set, 1) == 3);
+    CHECK(test, optimizer_slot(&set, 1) == 1 && optimizer_slot(&set, 2) == 4);
+    optimizer_table(&set, table);
+    CHECK(test, table[2] == 64 && table[4] == 64 + 131072 && table[6] == 64 + 262144);
+    CHECK(test, table[3] + table[5] + table[7] == 300003 && table[8] == set.items[2].offset);
+    CHECK(test, table[9] == 7 && table[11] == 0);
+    parameters_finish(&set);
+}
+
 /* A block of a head's rows is what one product sums over: no driver may be given too many. */
 static void test_block_rows(Test *test)
 {
@@ -134,6 +152,7 @@ int main(void)
     test_blocks(&test);
     test_totals(&test);
     test_parameters(&test);
+    test_slots(&test);
     test_block_rows(&test);
     return test_end(&test);
 }
