@@ -27,8 +27,8 @@ double attention_bwd_kv_flops(const void *push);
 void attention_shape(const KernelShape *shape, void *push);
 
 enum {
-    ATTENTION_FWD_CASES = 21, ATTENTION_BWD_D_CASES = 6, ATTENTION_BWD_Q_CASES = 12,
-    ATTENTION_BWD_KV_CASES = 12
+    ATTENTION_FWD_CASES = 21, ATTENTION_BWD_D_CASES = 6, ATTENTION_BWD_Q_CASES = 16,
+    ATTENTION_BWD_KV_CASES = 16
 };
 extern const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES],
                         attention_bwd_d_cases[ATTENTION_BWD_D_CASES],

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "kernels/attention.h"
 #include "kernels/inputs.h"
 
@@ -272,6 +273,74 @@ static bool whole_kv_input(const void *push, unsigned index, double *values, uin
     return index == 4 || whole_fwd_input(push, index, values, count, seed);
 }
 
+/* Standard normals, those of each row times its factor. */
+static void draw_uneven(const AttentionPush *p, double *values, uint64_t count, uint64_t seed,
+                        double (*factor)(uint64_t row))
+{
+    Rng rng;
+    rng_init(&rng, seed);
+    for (uint64_t i = 0; i < count; i++)
+        values[i] = rng_normal(&rng) * factor(i * p->rows / count);
+}
+
+static double small(uint64_t row)
+{
+    (void)row;
+    return 1e-6;
+}
+
+/* Up to 2^24. */
+static double uneven(uint64_t row)
+{
+    return ldexp(1, (int)(row % 5) * 6);
+}
+
+static bool small_q_input(const void *push, unsigned index, double *values, uint64_t count,
+                          uint64_t seed)
+{
+    if (index != 4 && index != 6)
+        return packed_q_input(push, index, values, count, seed);
+    draw_uneven(push, values, count, seed, small);
+    return true;
+}
+
+static bool small_kv_input(const void *push, unsigned index, double *values, uint64_t count,
+                           uint64_t seed)
+{
+    if (index != 5 && index != 7)
+        return packed_kv_input(push, index, values, count, seed);
+    draw_uneven(push, values, count, seed, small);
+    return true;
+}
+
+/* Gradients that differ much from row to row, with shares that make up for it, so that every
+ * row of the results counts. */
+static bool uneven_q_input(const void *push, unsigned index, double *values, uint64_t count,
+                           uint64_t seed)
+{
+    const AttentionPush *p = push;
+    if (index == 4 || index == 6)
+        draw_uneven(p, values, count, seed, uneven);
+    else if (!packed_q_input(push, index, values, count, seed))
+        return false;
+    for (uint64_t i = 0; index == 5 && i < count; i++)
+        values[i] += log(uneven(i / p->heads));
+    return true;
+}
+
+static bool uneven_kv_input(const void *push, unsigned index, double *values, uint64_t count,
+                            uint64_t seed)
+{
+    const AttentionPush *p = push;
+    if (index == 5 || index == 7)
+        draw_uneven(p, values, count, seed, uneven);
+    else if (!packed_kv_input(push, index, values, count, seed))
+        return false;
+    for (uint64_t i = 0; index == 6 && i < count; i++)
+        values[i] += log(uneven(i / p->heads));
+    return true;
+}
+
 #define SHAPE(name, tokens, q_heads, k_heads, dims, factor, add)                              \
     static const AttentionPush name = {.rows = tokens, .key_rows = tokens, .heads = q_heads,  \
                                        .kv_heads = k_heads, .head_dim = dims,                 \
@@ -295,6 +364,10 @@ SHAPE(thirds, 70, 9, 3, 96, 0.1f, 0);
 SHAPE(quarters, 65, 32, 8, 48, 0.125f, 0);
 static const AttentionPush folded_items = {.rows = 80100, .key_rows = 8, .heads = 8, .kv_heads = 1,
                                            .head_dim = 16, .scale = 0.25f};
+SHAPE(by_three, 90, 9, 3, 32, 0.1767767f, 0);
+SHAPE(by_four, 29, 32, 8, 128, 0.0883883f, 0);
+SHAPE(gradients, 61, 4, 2, 96, 0.1020621f, 0);
+SHAPE(folded_units, 1, 65600, 65600, 16, 0.25f, 0);   /* heads that matrix units take */
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
                                      .head_dim = 64, .scale = 0.125f};
 /* more query heads a group than a tile holds, a ragged head and a cache of no whole eights */
@@ -326,19 +399,21 @@ const KernelCase attention_bwd_q_cases[ATTENTION_BWD_Q_CASES] = {
     {"smallest", &smallest, packed_q_input}, {"ragged", &ragged, packed_q_input},
     {"accumulate", &added, packed_q_input}, {"ragged whole", &added_whole, whole_q_input},
     {"head 256", &wide, packed_q_input},
-    {"head 256 long", &wide_long, packed_q_input},
-    {"head 80", &eighty, packed_q_input},
-    {"head 128", &llama3, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
+    {"head 80", &eighty, packed_q_input}, {"head 128", &llama3, packed_q_input},
+    {"groups of three", &by_three, packed_q_input}, {"groups of four", &by_four, packed_q_input},
+    {"small gradients", &gradients, small_q_input}, {"uneven gradients", &gradients, uneven_q_input},
+    {"folded", &folded_units, packed_q_input},
+    {"head 256 long", &wide_long, packed_q_input}, {"stories260k", &stories260k, packed_q_input},
     {"smollm2", &smollm2, packed_q_input}, {"smollm2 whole", &smollm2, whole_q_input},
-    {"folded", &folded, packed_q_input},
 };
 const KernelCase attention_bwd_kv_cases[ATTENTION_BWD_KV_CASES] = {
     {"smallest", &smallest, packed_kv_input}, {"ragged", &ragged, packed_kv_input},
     {"accumulate", &added, packed_kv_input}, {"ragged whole", &added_whole, whole_kv_input},
     {"head 256", &wide, packed_kv_input},
-    {"head 256 long", &wide_long, packed_kv_input},
-    {"head 80", &eighty, packed_kv_input},
-    {"head 128", &llama3, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
+    {"head 80", &eighty, packed_kv_input}, {"head 128", &llama3, packed_kv_input},
+    {"groups of three", &by_three, packed_kv_input}, {"groups of four", &by_four, packed_kv_input},
+    {"small gradients", &gradients, small_kv_input}, {"uneven gradients", &gradients, uneven_kv_input},
+    {"folded", &folded_units, packed_kv_input},
+    {"head 256 long", &wide_long, packed_kv_input}, {"stories260k", &stories260k, packed_kv_input},
     {"smollm2", &smollm2, packed_kv_input}, {"smollm2 whole", &smollm2, whole_kv_input},
-    {"folded", &folded, packed_kv_input},
 };

@@ -6,6 +6,7 @@
 
 #define KERNEL_FAMILIES(FAMILY) \
     FAMILY(attention)             \
+    FAMILY(attention_bwd_matrix)  \
     FAMILY(attention_fwd_matrix)  \
     FAMILY(cast_half)             \
     FAMILY(elementwise)           \

@@ -71,6 +71,8 @@ const TuningLine tuning_lines[] = {
      "either, within the noise (measured on Mesa 22.3.6, SmolLM2, 512 rows in one segment)"},
     {DRIVER_LLVMPIPE, 0, 0, "attention_fwd_decode", {{4, 64}},
      "0.48 ms where 8 heads a subgroup take 0.60 (measured on Mesa 22.3.6, SmolLM2, 1,030 keys)"},
+    {DRIVER_LLVMPIPE, 0, 0, "attention_bwd_*_coopmat", {{128, 32, 16, 16, 16, 64, 32, 32, 16, 2, 0}},
+     "compiled faster than larger ones; these rows are checked on processors, not used (Mesa 26.1.6)"},
 };
 const size_t tuning_line_count = COUNT_OF(tuning_lines);
 

@@ -46,6 +46,7 @@ float matrix_value(MatrixOperand operand, uint row, uint column)
     MATRIX_EACH                                                                           \
         tiles[(at) + MATRIX_ROW * (pitch) + MATRIX_COLUMN / 4][MATRIX_COLUMN % 4] =       \
             floatBitsToUint(matrix.value[e])
+#define MATRIX_SCALE(matrix, factor) MATRIX_EACH matrix.value[e] *= factor
 #define MATRIX_SCALE_ROWS(matrix, array, at) \
     MATRIX_EACH matrix.value[e] *= array[(at) + MATRIX_ROW]
 
@@ -68,6 +69,8 @@ float matrix_value(MatrixOperand operand, uint row, uint column)
 #define MATRIX_STORE(matrix, array, at) coopMatStore(matrix, array, at, MATRIX_ROWS(UNIT_N))
 // a unit of sums as f32 rows in `tiles`, for what units cannot do
 #define MATRIX_STORE_TILE(matrix, at, pitch) coopMatStore(matrix, tiles, at, MATRIX_ROWS(pitch))
+#define MATRIX_SCALE(matrix, factor) \
+    [[unroll]] for (int e = 0; e < matrix.length(); e++) matrix[e] *= factor
 // Row r of the unit times array[at + r]. Columns that begin where the one before began hold the
 // same factors; element by element, because glslang 13's optimiser crashes at the product.
 #define MATRIX_SCALE_ROWS(matrix, array, at)                                              \
