@@ -166,9 +166,9 @@ static bool cache_fwd_input(const void *push, unsigned index, double *values, ui
     return index == 3;
 }
 
-/* Scores of later keys lie above those of earlier ones by more than 16-bit weights can tell, and
- * before and after that by less: the last value of a query is 1, of a key what its place gives the
- * score. Not by much more, and added last: roundings of large sums in f32 are beyond the tolerance. */
+/* Scores of later keys lie above those of earlier ones, first by 10, more than f16 can hold the weights
+ * of, then by 18, more than it can tell: the last value of a query is 1, of a key what its place gives
+ * the score. Not by more, and added last: roundings of large sums in f32 are beyond the tolerance. */
 static bool rising_fwd_input(const void *push, unsigned index, double *values, uint64_t count,
                              uint64_t seed)
 {
@@ -178,9 +178,9 @@ static bool rising_fwd_input(const void *push, unsigned index, double *values, u
         return packed_fwd_input(push, index, values, count, seed);
     input_between(values, count, -1, 1, seed);
     for (uint64_t i = 0; i < count; i += p->head_dim) {
-        uint64_t step = i / stride / 8 % 8;
-        values[i + p->head_dim - 1] =
-            index == 0 ? 1 : (step < 4 ? 4.0 * (double)step - 16 : 0.5 * (double)step + 12) / p->scale;
+        uint64_t step = i / stride / 8 % 16;
+        double score = 0.25 * (double)step + (step < 4 ? -16 : step < 8 ? -6 : 12);
+        values[i + p->head_dim - 1] = index == 0 ? 1 : score / p->scale;
     }
     return true;
 }
