@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "train/adapter.h"
@@ -78,14 +79,14 @@ static tmb_status go_back(Session *session)
     return session_put_snapshot(session);
 }
 
-/* A new device, half the work in a submit; after full memory the next level, if there is one. */
-static tmb_status open_again(Session *session, tmb_status why)
+/* A new device, half the work in a submit; after full memory the next level, if there is one: there
+ * may be room again, as other programs come and go. */
+static tmb_status open_again(Session *session, tmb_status why, bool *raised)
 {
-    if (why == TMB_OUT_OF_DEVICE) {
-        const EngineFit *fit = engine_plan(session->engine);
-        uint32_t level = fit->recompute, layers = fit->recompute_layers;
-        if (!engine_next_level(session->base->model, &level, &layers))
-            return fail_in(why, "everything is recomputed already, and yet: ");
+    const EngineFit *fit = why == TMB_OUT_OF_DEVICE ? engine_plan(session->engine) : NULL;
+    uint32_t level = fit ? fit->recompute : 0, layers = fit ? fit->recompute_layers : 0;
+    *raised = fit && engine_next_level(session->base->model, &level, &layers);
+    if (*raised) {
         session->recompute = (int)level;
         session->recompute_layers = layers;
     }
@@ -97,11 +98,17 @@ static tmb_status open_again(Session *session, tmb_status why)
 /* Saves what there is; the sentence tells what happened and how to go on. */
 static tmb_status give_up(Session *session, tmb_status status, uint64_t step)
 {
-    char *why = mem_string(tmb_last_error());
+    static const char advice[] = "; close other programs that use the device";
+    const bool advise = status == TMB_OUT_OF_DEVICE && !strstr(tmb_last_error(), advice);
+    Text cause = {0};
+    text_print(&cause, "%s%s", tmb_last_error(), advise ? advice : "");
+    const char *why = cause.data;
     const char *model = session->base->model_path, *run = session->run->path;
-    bool often = status == TMB_DEVICE_LOST && session->losses >= LOSSES;
-    const char *what = status == TMB_OUT_OF_DEVICE ? "device memory ran out"
-                       : often ? "the device was lost three times in a row" : "the device was lost";
+    bool often = session->losses >= LOSSES;
+    const char *what = status == TMB_DEVICE_LOST
+                           ? often ? "the device was lost three times in a row" : "the device was lost"
+                       : often ? "device memory ran out three times in a row"
+                               : "device memory ran out";
     if (!session->run->frozen) {
         status = fail(status, "%s before the first step (%s); nothing was begun", what, why);
     } else if (session_keep_snapshot(session) != TMB_OK) {
@@ -118,27 +125,29 @@ static tmb_status give_up(Session *session, tmb_status status, uint64_t step)
                       "saved, go on with: timbre train \"%s\" -o \"%s\" --resume", what, step, why,
                       session->saved_step, model, run);
     }
-    free(why);
+    text_finish(&cause);
     return status;
 }
 
 tmb_status session_reopen(Session *session, tmb_status status)
 {
     tmb_status why = status;
+    bool raised;
     if (++session->losses >= LOSSES)
         return give_up(session, status, session->state.step);
-    status = open_again(session, status);
+    status = open_again(session, status, &raised);
     if (status)
         return give_up(session, status, session->state.step);
     session_note(session, "%s", why == TMB_OUT_OF_DEVICE
-                              ? "device memory ran out while the run was prepared; recomputing more"
+                              ? raised ? "device memory ran out while the run was prepared; recomputing more"
+                                       : "device memory ran out while the run was prepared; trying again"
                               : "the device was lost while the run was prepared; opened it again with "
                                 "half the work per submit");
     return TMB_OK;
 }
 
 /* Cuts metrics.jsonl back to the state gone back to, and says in it what happened. */
-static tmb_status tell(Session *session, tmb_status why, uint64_t step)
+static tmb_status tell(Session *session, tmb_status why, bool raised, uint64_t step)
 {
     Run *run = session->run;
     if (session->snapshot.whole && os_exists(run->metrics_path))
@@ -146,7 +155,10 @@ static tmb_status tell(Session *session, tmb_status why, uint64_t step)
     char from[48] = "there";
     if (session->state.step != step)
         snprintf(from, sizeof from, "step %" PRIu64, session->state.step);
-    if (why == TMB_OUT_OF_DEVICE)
+    if (why == TMB_OUT_OF_DEVICE && !raised)
+        TRY(session_told(session, "device memory ran out after step %" PRIu64 ", with everything recomputed "
+                         "already; trying again with half the work per submit, going on from %s", step, from));
+    else if (why == TMB_OUT_OF_DEVICE)
         TRY(session_told(session, "device memory ran out after step %" PRIu64 "; recomputing more "
                          "(level %d), going on from %s", step, session->recompute, from));
     else
@@ -160,10 +172,11 @@ tmb_status session_recover(Session *session, tmb_status status)
 {
     tmb_status why = status;
     uint64_t step = session->state.step;
+    bool raised;
     do {
         if (++session->losses >= LOSSES)
             return give_up(session, status, step);
-        status = open_again(session, status);
+        status = open_again(session, status, &raised);
         if (status)
             return give_up(session, status, step);
         status = go_back(session);
@@ -171,7 +184,7 @@ tmb_status session_recover(Session *session, tmb_status status)
     if (status == TMB_OUT_OF_DEVICE)
         return give_up(session, status, step);
     TRY(status);
-    return tell(session, why, step);
+    return tell(session, why, raised, step);
 }
 
 /* ---- watching ----------------------------------------------------------- */

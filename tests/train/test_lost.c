@@ -26,6 +26,7 @@ typedef struct Heard {
     const char *fault;       /* … this is set; NULL: nothing */
     const char *again;       /* and this at every note that a device was opened; NULL: nothing */
     unsigned notes;
+    unsigned full;           /* so often memory runs out, two steps lie in between */
     char text[4096];
 } Heard;
 
@@ -37,11 +38,19 @@ static void hear(void *user, const TrainEvent *event)
         faults_set(heard->fault);
         heard->fault = NULL;
     }
+    if (heard->full && event->kind == TRAIN_EVENT_STEP) {
+        os_sleep(0.15);                  /* so that the state of this step is kept */
+        if (event->step >= heard->step) {
+            faults_set("oom@submit:1");
+            heard->step = event->step + 2;
+            heard->full--;
+        }
+    }
     if (event->kind != TRAIN_EVENT_NOTE)
         return;
     heard->notes++;
     snprintf(heard->text + bytes, sizeof heard->text - bytes, "%s\n", event->text);
-    if (heard->again && strstr(event->text, "opened it again"))
+    if (heard->again && strstr(event->text, "going on from"))
         faults_set(heard->again);
 }
 
@@ -176,15 +185,15 @@ static void at_random_submits(Test *test, const Setup *setup, unsigned long subm
 
 static void during_an_evaluation(Test *test, const Setup *setup)
 {
-    rough(test, setup, NULL, (Heard){TRAIN_EVENT_STEP, 4, "lost@submit:1", NULL, 0, ""});
+    rough(test, setup, NULL, (Heard){TRAIN_EVENT_STEP, 4, "lost@submit:1", NULL, 0, 0, ""});
 }
 
 /* Memory that the host cannot see: keeping the state takes many copies, and may be torn. */
 static void during_a_checkpoint(Test *test, Setup *setup)
 {
     setup->gpu->caps.unified = false;
-    rough(test, setup, NULL, (Heard){TRAIN_EVENT_STEP, 3, "lost@submit:3", NULL, 0, ""});
-    rough(test, setup, NULL, (Heard){TRAIN_EVENT_EVAL, 8, "lost@wait:9", NULL, 0, ""});
+    rough(test, setup, NULL, (Heard){TRAIN_EVENT_STEP, 3, "lost@submit:3", NULL, 0, 0, ""});
+    rough(test, setup, NULL, (Heard){TRAIN_EVENT_EVAL, 8, "lost@wait:9", NULL, 0, 0, ""});
     setup->gpu->caps.unified = true;
 }
 
@@ -194,6 +203,12 @@ static void full_memory(Test *test, const Setup *setup, unsigned long submits)
     rough(test, setup, "oom@allocate:3", (Heard){0});
     snprintf(fault, sizeof fault, "oom@submit:%lu", submits / 2);
     rough(test, setup, fault, (Heard){0});
+}
+
+/* More often than there is anything left to recompute, with steps in between. */
+static void full_memory_again(Test *test, const Setup *setup)
+{
+    rough(test, setup, NULL, (Heard){.full = 4, .step = 1});
 }
 
 static void stalled(Test *test, const Setup *setup, unsigned long submits)
@@ -207,7 +222,7 @@ static void stalled(Test *test, const Setup *setup, unsigned long submits)
 static void three_in_a_row(Test *test, Setup *setup)
 {
     static const char run[] = "test_lost folder/rough";
-    Heard heard = {TRAIN_EVENT_STEP, 5, "lost@submit:2", "lost@submit:3", 0, ""};
+    Heard heard = {TRAIN_EVENT_STEP, 5, "lost@submit:2", "lost@submit:3", 0, 0, ""};
     REQUIRE_OK(test, os_remove_tree(run));
     faults_set(NULL);
     CHECK_STATUS(test, TMB_DEVICE_LOST, train(setup, run, false, &heard));
@@ -241,6 +256,7 @@ static void all(Test *test, Setup *setup, const char *path, unsigned more)
     during_an_evaluation(test, setup);
     during_a_checkpoint(test, setup);
     full_memory(test, setup, submits);
+    full_memory_again(test, setup);
     stalled(test, setup, submits);
     three_in_a_row(test, setup);
     CHECK_OK(test, os_remove_tree(folder));
