@@ -179,7 +179,7 @@ static bool rising_fwd_input(const void *push, unsigned index, double *values, u
     input_between(values, count, -1, 1, seed);
     for (uint64_t i = 0; i < count; i += p->head_dim) {
         uint64_t step = i / stride / 8 % 16;
-        double score = 0.25 * (double)step + (step < 4 ? -16 : step < 8 ? -6 : 12);
+        double score = 0.0625 * (double)step + (step < 4 ? -14.5 : step < 8 ? -4.5 : 13.5);
         values[i + p->head_dim - 1] = index == 0 ? 1 : score / p->scale;
     }
     return true;
