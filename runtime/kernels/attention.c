@@ -12,6 +12,21 @@ static void query_grid(const void *push, const KernelTuning *tuning, uint32_t gr
     grid_of_items((uint64_t)p->rows * p->heads, tuning, groups);
 }
 
+/* spec[2] invocations to a row and head, no more than the head has fours. */
+static void dots_specialise(const void *push, KernelTuning *tuning)
+{
+    tuning->spec[1] = ((const AttentionPush *)push)->head_dim;
+    while (tuning->spec[2] > 1 && tuning->spec[2] > tuning->spec[1] / 4)
+        tuning->spec[2] /= 2;
+}
+
+static void dots_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const AttentionPush *p = push;
+    const uint32_t items = tuning->spec[0] / tuning->spec[2];
+    kernel_fold(((uint64_t)p->rows * p->heads + items - 1) / items, groups);
+}
+
 /* As many invocations for each (row, head) as the shaders' SLICES says: slices of `most` vec4. */
 static uint64_t slices_of(const AttentionPush *p, uint32_t most)
 {
@@ -198,6 +213,7 @@ static const KernelTuning row_subgroup_tunings[] = {
 static const KernelTuning lanes_tunings[] = {{{4, 64}}, {{8, 64}}};
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning tunings[] = {{{1, 64}}, {{8, 64}}, {{32, 64}}, {{64, 64}}};
+static const KernelTuning dots_tunings[] = {{{1, 64, 1}}, {{64, 64, 1}}, {{64, 64, 16}}, {{128, 64, 8}}};
 #define PER_ROW .suits = attention_suits, .specialise = per_row_specialise, \
                 .spec_count = 2, .tuning = {{64, 64}}, .tunings = tunings, \
                 .tuning_count = COUNT_OF(tunings)
@@ -260,8 +276,10 @@ const KernelRow rows_attention[] = {
         .grid = query_grid, .tolerance = 2e-6,
     },
     {
-        ATTENTION_FAMILY("attention_bwd_d", bwd_d), .bind = ATTENTION_BWD_D_BIND, PER_ROW, .rank = 20,
-        .grid = query_grid, .tolerance = 2e-6,
+        ATTENTION_FAMILY("attention_bwd_d", bwd_d), .bind = ATTENTION_BWD_D_BIND, .rank = 20,
+        .suits = attention_suits, .specialise = dots_specialise, .spec_count = 3,
+        .tuning = {{64, 64, 16}}, .tunings = dots_tunings, .tuning_count = COUNT_OF(dots_tunings),
+        .grid = dots_grid, .tolerance = 2e-6,
     },
     {
         ATTENTION_FAMILY("attention_bwd_q_lanes", bwd_q), .bind = ATTENTION_BWD_Q_BIND, LANES, TILE_OF_8, TIMED,

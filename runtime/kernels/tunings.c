@@ -55,6 +55,8 @@ const TuningLine tuning_lines[] = {
     {DRIVER_SWIFTSHADER, 0, 0, "matmul_*_tile", {{64, 64, 64, 16, 8, 8, 2, 0}},
      "barriers are dear: with a second buffer, which saves one, 1.4 s instead of 2.3 (measured, NT 64 x "
      "1536 x 576); 16 sums in groups of 256 take 3.1 s"},
+    {DRIVER_SWIFTSHADER, 0, 0, "attention_bwd_d", {{64, 64, 1}},
+     "a CPU: no barriers, and nothing is gained by neighbours at neighbouring bytes (not measured by us)"},
     {DRIVER_SWIFTSHADER, 0, 0, "attention_fwd_tile", {{4, 64, 2}},
      "16 columns took 0.30 s where 32 took 0.72, 8 or 16 rows were no faster than 32 (measured, 512 "
      "rows, 8 heads of 8)"},
