@@ -104,7 +104,7 @@ static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning)
 }
 
 /* The unit is the tuning's. Twice as much kept by a lane took llvmpipe 10 s a pipeline to compile, and
- * spilled on cards (NVK 26.1.6 without one, turing and ada). */
+ * spilled on cards (NVK 26.1.6 without one, turing and ada; with small register files ANV 25.0.7). */
 static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
     GpuCaps own = *caps;
@@ -114,7 +114,7 @@ static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
     own.coopmat[0].n = tuning->spec[MATRIX_UNIT_N];
     own.coopmat[0].k = tuning->spec[MATRIX_UNIT_K];
     own.coopmat_count = 1;
-    return adapt(&own, tuning, 80);
+    return adapt(&own, tuning, caps->lane_sums ? 31 : 80);
 }
 
 static void specialise(const void *push, KernelTuning *tuning)
