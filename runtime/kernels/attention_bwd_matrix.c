@@ -21,7 +21,7 @@ enum {
 static const KernelTuning coopmat_tunings[] = {
     TUNING(128, 32, 16, 1, 1), TUNING(64, 32, 16, 1, 1), TUNING(128, 16, 16, 1, 1),
     TUNING(128, 64, 16, 2, 1), TUNING(64, 32, 32, 2, 0),
-    TUNING(64, 32, 16, 2, 0),  TUNING(32, 32, 16, 1, 1), TUNING(32, 32, 16, 2, 0),
+    TUNING(64, 32, 16, 2, 0),  TUNING(32, 32, 16, 2, 1), TUNING(32, 32, 16, 2, 0),
     TUNING(32, 16, 16, 1, 0),
 };
 
@@ -75,7 +75,7 @@ enum { ENOUGH_GROUPS = 96 };
 
 static void resize(uint64_t rows, uint64_t kv_heads, KernelTuning *tuning)
 {
-    static const KernelTuning medium = TUNING(64, 32, 16, 1, 1), small = TUNING(32, 32, 16, 1, 1);
+    static const KernelTuning medium = TUNING(64, 32, 16, 1, 1), small = TUNING(32, 32, 16, 2, 1);
     if ((rows + 127) / 128 * kv_heads < ENOUGH_GROUPS && tuning->spec[BWD_TILE_R] > 64)
         *tuning = medium;
     if ((rows + 63) / 64 * kv_heads < ENOUGH_GROUPS && tuning->spec[BWD_TILE_R] > 32)
@@ -147,23 +147,20 @@ static uint32_t sums_of_lane(const uint32_t *spec, uint32_t results)
     return results * spec[BWD_SUB_R] * share * spec[BWD_UNIT_N] / spec[BWD_LANES];
 }
 
-static uint32_t weights_of_lane(const uint32_t *spec, uint32_t results)
-{
-    return results * spec[BWD_SUB_R] * spec[BWD_TILE_C] / spec[BWD_ACROSS] / spec[BWD_LANES];
-}
-
 /* Registers of a lane. RADV spills on navi31, whose units want rows twice, beyond 128 of sums and
- * rows held; where there are but a few (ANV), rows do not stay in them, a subgroup has the rows of
- * one unit, and more subgroups share the sums. */
-enum { MOST_SUMS = 64, MOST_HELD = 128, FEW_WEIGHTS = 16, MOST_COLUMNS = 64 };
+ * rows held, or 160 with the next columns; where there are but a few (ANV), neither rows nor columns stay in
+ * them, a subgroup has scores of one unit, and more subgroups share the sums. */
+enum { MOST_SUMS = 64, MOST_HELD = 128, MOST_IN_ALL = 160, LEAST_ROWS = 64, MOST_COLUMNS = 64 };
 
 static bool fit_registers(const GpuCaps *caps, uint32_t *spec, uint32_t results)
 {
     const uint32_t few = caps->lane_sums;
     if (few)
         spec[BWD_SUB_R] = spec[BWD_UNIT_M];
+    if (few && spec[BWD_TILE_R] < LEAST_ROWS)   /* fewer invocations fetch more each */
+        spec[BWD_TILE_R] = LEAST_ROWS;
     while (sums_of_lane(spec, results) > (few ? few : MOST_SUMS) ||
-           (few && weights_of_lane(spec, results) > FEW_WEIGHTS)) {
+           (few && spec[BWD_TILE_C] / spec[BWD_ACROSS] > spec[BWD_UNIT_N])) {
         if (spec[BWD_TILE_C] % (2 * spec[BWD_ACROSS] * spec[BWD_UNIT_N]) == 0)
             spec[BWD_ACROSS] *= 2;
         else if (few && spec[BWD_TILE_C] < MOST_COLUMNS)
@@ -171,8 +168,10 @@ static bool fit_registers(const GpuCaps *caps, uint32_t *spec, uint32_t results)
         else
             return false;
     }
-    uint32_t held = 2 * spec[BWD_SUB_R] * spec[BWD_HEAD_DIM] / spec[BWD_LANES];
-    if (few || sums_of_lane(spec, results) + held > MOST_HELD)
+    set_threads(spec);
+    uint32_t held = sums_of_lane(spec, results) + 2 * spec[BWD_SUB_R] * spec[BWD_HEAD_DIM] / spec[BWD_LANES];
+    uint32_t fetched = 2 * spec[BWD_TILE_C] * spec[BWD_HEAD_DIM] / spec[BWD_THREADS];
+    if (few || held > MOST_HELD || held + fetched > MOST_IN_ALL)
         spec[BWD_HELD] = 0;
     return true;
 }
@@ -190,9 +189,10 @@ static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t re
     spec[BWD_LANES] = unit.lanes;
     if (unit.m < 16)   /* as many units */
         spec[BWD_SUB_R] = spec[BWD_SUB_R] / 16 * unit.m;
-    /* where subgroups are small, so is what is left of tiles of large heads: not worth it */
-    return unit.lanes * 4 % unit.n == 0 && fit_registers(caps, spec, results) &&
-           fit_shared(caps, spec) && (!caps->lane_sums || spec[BWD_TILE_R] >= 32);
+    if (unit.lanes * 4 % unit.n || !fit_registers(caps, spec, results) || !fit_shared(caps, spec))
+        return false;
+    /* what small register files leave of tiles of large heads is not worth it, or spills (dg2) */
+    return !caps->lane_sums || spec[BWD_TILE_R] >= (unit.lanes < 16 ? LEAST_ROWS : LEAST_ROWS / 2);
 }
 
 static bool bwd_q_adapt(const GpuCaps *caps, KernelTuning *tuning)
