@@ -126,6 +126,9 @@ full_drivers() {
         LP_NATIVE_VECTOR_WIDTH=$width count_program "subgroups, vectors of $width bits" \
             "$build/tools/kernel_check/kernel-check" --kernel '*_subgroup' --all-tunings
     done
+    # a barrier missing between lanes of the same eight shows with subgroups of four only
+    LP_NATIVE_VECTOR_WIDTH=128 count_program "shared-memory tiles, vectors of 128 bits" \
+        "$build/tools/kernel_check/kernel-check" --kernel '*_tile'
     if driver=$(driver_swiftshader); then
         export VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver
         count_program "SwiftShader kernel-check" "$build/tools/kernel_check/kernel-check"
