@@ -130,9 +130,10 @@ static bool fit_shared(const GpuCaps *caps, uint32_t *spec)
     return spec[BWD_THREADS] >= spec[BWD_TILE_C];
 }
 
+/* Where registers are few, larger heads spill 81 and more (ANV 26.1.6 without a card, ptl). */
 static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return fit_shared(caps, tuning->spec);
+    return fit_shared(caps, tuning->spec) && (!caps->lane_sums || tuning->spec[BWD_HEAD_DIM] <= 64);
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
