@@ -127,10 +127,10 @@ static const KernelCase lora_cases[] = {
     {.name = "smollm2 down",
      .push = &(const LoraVectorsPush){.rows = 8, .k = 1536, .rank = 16, .scale = 2, .n0 = 576,
                                       .b0 = 24576}},
-    /* a group to each row of B: beyond 65,535 groups */
+    /* a group to each row of B: beyond 65,535 groups; too much to be repeated with extremes */
     {.name = "folded",
-     .push = &(const LoraVectorsPush){.rows = 1, .k = 4, .rank = 4, .scale = 1, .n0 = 65600,
-                                      .b0 = 16}},
+     .push = &(const LoraVectorsPush){.rows = 1, .k = 4, .rank = 8, .scale = 1, .n0 = 65600,
+                                      .b0 = 32}},
 };
 
 static const KernelTuning tunings[] = {{{128, 256}}, {{64, 64}}, {{256, 1024}}, {{16, 1}}};
