@@ -97,10 +97,12 @@ static bool adapt(const GpuCaps *caps, KernelTuning *tuning, uint32_t most)
 }
 
 /* Without a card, nothing spilled below that: RADV 25.0.7 (navi31), and where register files are
- * small ANV 25.0.7 (dg2, lnl, bmg); heads above 64 are too much there. */
+ * small ANV 25.0.7 (dg2, lnl, bmg); heads above 64 are too much there. A processor that plays matrix
+ * units says itself what it bears. */
 static bool coopmat_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return adapt(caps, tuning, caps->lane_sums ? 34 : 120);
+    const uint32_t small = caps->kind == GPU_CPU ? caps->lane_sums : 34;
+    return adapt(caps, tuning, caps->lane_sums ? small : 120);
 }
 
 /* The unit is the tuning's. Twice as much kept by a lane took llvmpipe 10 s a pipeline to compile, and
