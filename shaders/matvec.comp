@@ -96,7 +96,7 @@ void walk(uint start[STRIP], uint lane)
     for (uint c = 0u; c < whole; c += 32u) {
         vec4 v[8];
         decode32(start[0] + c, v);
-        for (uint r = 0u; r < ROWS; r++) {
+        [[dont_unroll]] for (uint r = 0u; r < ROWS; r++) {   // sixteen take llvmpipe 10 s to compile
             uint at = min(r, push.rows - 1u) * push.x_stride + c;
             for (uint i = 0u; i < 8u; i++)
                 sum[r] += dot(v[i], vec4(x[at + i * 4u], x[at + i * 4u + 1u],
