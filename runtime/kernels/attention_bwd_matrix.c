@@ -20,7 +20,7 @@ enum {
 /* The last two are what little shared memory leaves of large heads. */
 static const KernelTuning coopmat_tunings[] = {
     TUNING(128, 32, 16, 1, 1), TUNING(64, 32, 16, 1, 1), TUNING(128, 16, 16, 1, 1),
-    TUNING(128, 64, 16, 2, 1), TUNING(64, 32, 32, 2, 0),
+    TUNING(64, 64, 16, 2, 1),  TUNING(64, 32, 32, 2, 0),
     TUNING(64, 32, 16, 2, 0),  TUNING(32, 32, 16, 2, 1), TUNING(32, 32, 16, 2, 0),
     TUNING(32, 16, 16, 1, 0),
 };
@@ -43,11 +43,12 @@ static bool bwd_suits(const void *push)
     return p->head_dim % 16 == 0 && p->head_dim <= 128;
 }
 
-/* llvmpipe leaves loops after 65,535 iterations, and emulated units are loops. */
+/* llvmpipe leaves loops after 65,535 iterations, and emulated units are loops. Larger heads spill 16
+ * to 248 registers (RADV 22.3.6 for navi31, ANV 26.1.6 for ptl) and take llvmpipe ten seconds to compile. */
 static bool emulated_suits(const void *push)
 {
     const AttentionPush *p = push;
-    return bwd_suits(push) && (uint64_t)p->rows * (p->heads / p->kv_heads) * p->head_dim <= 16384;
+    return bwd_suits(push) && p->head_dim <= 64 && (uint64_t)p->rows * (p->heads / p->kv_heads) * p->head_dim <= 16384;
 }
 
 /* Tiles of spec[BWD_TILE_R] of so many rows, for each kv head. */
@@ -130,10 +131,9 @@ static bool fit_shared(const GpuCaps *caps, uint32_t *spec)
     return spec[BWD_THREADS] >= spec[BWD_TILE_C];
 }
 
-/* Where registers are few, larger heads spill 81 and more (ANV 26.1.6 without a card, ptl). */
 static bool emulated_adapt(const GpuCaps *caps, KernelTuning *tuning)
 {
-    return fit_shared(caps, tuning->spec) && (!caps->lane_sums || tuning->spec[BWD_HEAD_DIM] <= 64);
+    return fit_shared(caps, tuning->spec);
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)

@@ -365,8 +365,8 @@ SHAPE(quarters, 65, 32, 8, 48, 0.125f, 0);
 static const AttentionPush folded_items = {.rows = 80100, .key_rows = 8, .heads = 8, .kv_heads = 1,
                                            .head_dim = 16, .scale = 0.25f};
 SHAPE(by_three, 90, 9, 3, 32, 0.1767767f, 0);
-SHAPE(by_four, 29, 32, 8, 128, 0.0883883f, 0);
-SHAPE(gradients, 61, 4, 2, 96, 0.1020621f, 0);
+SHAPE(by_four, 29, 32, 8, 64, 0.125f, 0);
+SHAPE(gradients, 61, 4, 2, 48, 0.1443376f, 0);
 SHAPE(folded_units, 1, 65600, 65600, 16, 0.25f, 0);   /* heads that matrix units take */
 static const AttentionPush decode = {.rows = 4, .key_rows = 1030, .heads = 9, .kv_heads = 3,
                                      .head_dim = 64, .scale = 0.125f};
