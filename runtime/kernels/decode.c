@@ -248,3 +248,15 @@ void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t s
                 put_scale(words, start + decoder->scale[i].at, decoder->scale[i].bytes,
                           (float)(0.01 + 0.05 * rng_double(&rng)));
 }
+
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK)                                                             \
+    bool decode_##name##_weight_input(const void *push, unsigned index, double *values,     \
+                                      uint64_t count, uint64_t seed)                        \
+    {                                                                                       \
+        (void)push;                                                                         \
+        if (index == 1)                                                                     \
+            decode_random_blocks(DTYPE_##NAME, values, count, seed);                        \
+        return index == 1;                                                                  \
+    }
+#include "kernels.def"

@@ -16,4 +16,11 @@ float decode_reference(Dtype dtype, const double *source, uint64_t index);
  * ordinary numbers (random bits would make infinities); for KernelCase.input. Types in blocks only. */
 void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t seed);
 
+/* decode_<type>_weight_input, for KernelCase.input: binding 1 is such a tensor. */
+#define KERNEL(...)
+#define TYPE(name, NAME, BLOCK)                                                             \
+    bool decode_##name##_weight_input(const void *push, unsigned index, double *values,     \
+                                      uint64_t count, uint64_t seed);
+#include "kernels.def"
+
 #endif

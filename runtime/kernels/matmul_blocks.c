@@ -135,14 +135,6 @@ enum { FEW_CASES = 3, ALL_CASES = 5 };
      {.name = "down", .push = DENSE(64, 1536, 576, 1536), .input = INPUT}}
 
 #define FUNCTIONS(TYPE, LOWER, BLOCK)                                                 \
-    static bool LOWER##_input(const void *push, unsigned index, double *values,       \
-                              uint64_t count, uint64_t seed)                          \
-    {                                                                                 \
-        (void)push;                                                                   \
-        if (index == 1)                                                               \
-            decode_random_blocks(DTYPE_##TYPE, values, count, seed);                  \
-        return index == 1;                                                            \
-    }                                                                                 \
     static void LOWER##_nt_extent(const void *push, uint64_t elements[GPU_MAX_BIND])  \
     {                                                                                 \
         const MatmulPush *p = push;                                                   \
@@ -181,8 +173,8 @@ enum { FEW_CASES = 3, ALL_CASES = 5 };
     {                                                                                 \
         product(DTYPE_##TYPE, false, true, push, bind);                               \
     }                                                                                 \
-    static const KernelCase LOWER##_nt_cases[] = NT_CASES(BLOCK, LOWER##_input);      \
-    static const KernelCase LOWER##_nn_cases[] = NN_CASES(BLOCK, LOWER##_input);
+    static const KernelCase LOWER##_nt_cases[] = NT_CASES(BLOCK, decode_##LOWER##_weight_input);      \
+    static const KernelCase LOWER##_nn_cases[] = NN_CASES(BLOCK, decode_##LOWER##_weight_input);
 
 #define KERNEL(...)
 #define TYPE(name, NAME, BLOCK) FUNCTIONS(NAME, name, BLOCK)

@@ -214,27 +214,19 @@ static const KernelCase plain_cases[] = {
     }
 #define MATVEC_BLOCKS(TYPE, LOWER, BLOCK)                                             \
     MATVEC_COMMON(TYPE, LOWER)                                                        \
-    static bool LOWER##_input(const void *push, unsigned index, double *values,       \
-                              uint64_t count, uint64_t seed)                          \
-    {                                                                                 \
-        (void)push;                                                                   \
-        if (index == 1)                                                               \
-            decode_random_blocks(DTYPE_##TYPE, values, count, seed);                  \
-        return index == 1;                                                            \
-    }                                                                                 \
     static const KernelCase LOWER##_cases[] = {                                       \
-        {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = LOWER##_input},     \
-        {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = LOWER##_input},  \
-        {.name = "strided", .push = LOOSE(5, 88, BLOCK), .input = LOWER##_input},     \
-        {.name = "pairs", .push = LOOSE(3, 68, (BLOCK) * 6), .input = LOWER##_input}, \
+        {.name = "smallest", .push = DENSE(1, 1, BLOCK), .input = decode_##LOWER##_weight_input},     \
+        {.name = "ragged", .push = LOOSE(3, 67, BLOCK * 3), .input = decode_##LOWER##_weight_input},  \
+        {.name = "strided", .push = LOOSE(5, 88, BLOCK), .input = decode_##LOWER##_weight_input},     \
+        {.name = "pairs", .push = LOOSE(3, 68, (BLOCK) * 6), .input = decode_##LOWER##_weight_input}, \
         {.name = "smollm2", .push = DENSE(1, 576, (BLOCK) > 64 ? 512 : 576),           \
-         .input = LOWER##_input},                                                     \
+         .input = decode_##LOWER##_weight_input},                                                     \
         {.name = "batched", .push = DENSE(8, 192, (BLOCK) > 64 ? 1024 : 1536),         \
-         .input = LOWER##_input},                                                     \
-        {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = LOWER##_input},  \
-        {.name = "odd stride", .push = ODD(2, 5, BLOCK), .input = LOWER##_input},     \
+         .input = decode_##LOWER##_weight_input},                                                     \
+        {.name = "most", .push = LOOSE(16, 136, BLOCK * 2), .input = decode_##LOWER##_weight_input},  \
+        {.name = "odd stride", .push = ODD(2, 5, BLOCK), .input = decode_##LOWER##_weight_input},     \
         {.name = "three", .push = PARTS(5, 41, 43, 8, (BLOCK) * 2, 1),                \
-         .input = LOWER##_input},                                                     \
+         .input = decode_##LOWER##_weight_input},                                                     \
     };
 
 MATVEC_COMMON(F32, f32)
