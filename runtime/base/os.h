@@ -108,6 +108,18 @@ TMB_MUST_USE tmb_status os_run(const char *const argv[], double seconds, char **
 TMB_MUST_USE tmb_status os_run_watched(const char *const argv[], double seconds, double silence,
                                        char **output, int *exit_code);
 
+/* ---- threads ------------------------------------------------------------ */
+
+/* Calls work(context, index) for every index below `count` at the same time, 0 by this thread,
+ * and returns when all are done. What gets no thread of its own is done by this one, afterwards. */
+void os_together(unsigned count, void (*work)(void *context, unsigned index), void *context);
+
+typedef struct OsMutex OsMutex;      /* held by one thread at a time, not taken twice by one */
+OsMutex *os_mutex_create(void);
+void os_mutex_destroy(OsMutex **mutex);
+void os_mutex_lock(OsMutex *mutex);
+void os_mutex_unlock(OsMutex *mutex);
+
 /* ---- fault injection (tests) -------------------------------------------- */
 
 /* TIMBRE_CRASH_AT=n makes the n-th write, fsync or rename of this process its

@@ -21,6 +21,8 @@ static const struct OptionRow {
     {"--caps", "TEXT", "none, a mask, range=8M: strikes capabilities", TEXT_OPTION,
      offsetof(Options, caps)},
     {"--seed", "N", "of the inputs (default 1)", NUMBER_OPTION, offsetof(Options, seed)},
+    {"--jobs", "N", "check so many kernels at a time (default: up to 4, by cores and memory)", NUMBER_OPTION,
+     offsetof(Options, jobs)},
     {"--all-tunings", NULL, "every legal tuning, not only the default", FLAG_OPTION,
      offsetof(Options, all_tunings)},
     {"--tuning", "A,B,…", "these specialisation constants", TEXT_OPTION,

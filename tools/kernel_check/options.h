@@ -26,6 +26,7 @@ typedef struct Options {
     const char *compile_for;           /* "amd,dg2": families of cards that are not here */
     const char *snapshot;              /* file for what the devices say of themselves */
     uint64_t seed;
+    uint64_t jobs;                     /* threads that check side by side; 0: chosen */
     bool many_devices;                 /* not an option: more than one device was found */
     bool compile_here;                 /* the child process of compile_for */
     bool list, bench, retune, all_tunings, validate, verbose, first, version, help;

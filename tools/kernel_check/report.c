@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/os.h"
+#include "check/cases.h"
 
 /* Rows shown one by one on a terminal; of more only those that failed. */
-enum { ROWS_ON_SCREEN = 20 };
+enum { ROWS_ON_SCREEN = 20, NAMES_IN_LINE = 3 };
 
 void report_init(Report *report, const Options *options)
 {
     const char *plain = getenv("NO_COLOR"), *term = getenv("TERM");
-    *report = (Report){.options = options, .begin = os_seconds(), .terminal = os_is_terminal(stdout)};
+    *report = (Report){.options = options, .lock = os_mutex_create(), .begin = os_seconds(),
+                       .terminal = os_is_terminal(stdout)};
     report->colour = report->terminal && !(plain && *plain) && !(term && !strcmp(term, "dumb"));
     for (size_t i = 0; i < kernel_count(); i++)
         report->rows += glob_match(options->kernel, kernel_at(i)->name);
@@ -45,10 +46,12 @@ void report_progress(Report *report, const KernelRow *row, const char *case_name
         index += glob_match(report->options->kernel, kernel_at(i)->name);
     snprintf(line, sizeof line, "[%zu/%u] %s, %s  %.0f s", index + 1, report->rows, row->name, case_name,
              os_seconds() - report->begin);
+    os_mutex_lock(report->lock);
     close_line(report);
     printf("%s%.*s%s", FAINT(report), (int)(columns > 1 ? columns - 1 : 1), line, PLAIN(report));
     report->line_open = true;
     fflush(stdout);
+    os_mutex_unlock(report->lock);
 }
 
 static void count(Tally *tally, const Entry *entry)
@@ -68,7 +71,7 @@ static Tally tally_of(const Report *report, const KernelRow *row, const char *de
     return tally;
 }
 
-void report_row(Report *report, const KernelRow *row)
+static void print_row(Report *report, const KernelRow *row)
 {
     const Tally tally = tally_of(report, row, NULL);
     if (!tally.passed && !tally.failed && !tally.skipped)   /* --case chose none of its cases */
@@ -81,6 +84,13 @@ void report_row(Report *report, const KernelRow *row)
            tally.failed ? RED(report) : "", tally.failed, PLAIN(report), tally.skipped,
            100 * tally.worst);
     fflush(stdout);
+}
+
+void report_row(Report *report, const KernelRow *row)
+{
+    os_mutex_lock(report->lock);
+    print_row(report, row);
+    os_mutex_unlock(report->lock);
 }
 
 /* The shortest command that shows a failure again. */
@@ -153,8 +163,17 @@ static void print_entry(Report *report, const Entry *entry)
     fflush(stdout);
 }
 
+static size_t lead_of(const KernelRow *row)
+{
+    size_t lead = 0;
+    while (!check_same_truth(kernel_at(lead), row))
+        lead++;
+    return lead;
+}
+
 void report_add(Report *report, const Entry *entry)
 {
+    os_mutex_lock(report->lock);
     if (report->count == report->capacity) {
         report->capacity = report->capacity ? 2 * report->capacity : 256;
         report->entries = mem_grow(report->entries, report->capacity, sizeof *report->entries);
@@ -162,20 +181,53 @@ void report_add(Report *report, const Entry *entry)
     Entry *own = &report->entries[report->count++];
     *own = *entry;
     own->problems = mem_string(entry->problems ? entry->problems : "");
+    own->lead = lead_of(entry->row);
+    own->sequence = report->count;
     report->failed += entry->verdict == VERDICT_FAILED;
     print_entry(report, own);
+    os_mutex_unlock(report->lock);
 }
 
-/* Rows that this build could not compile, and why; nothing when all are there. */
+/* In the order of the kernels, whatever the threads took first. */
+static int by_kernel(const void *a, const void *b)
+{
+    const Entry *one = a, *other = b;
+    if (one->lead != other->lead)
+        return one->lead < other->lead ? -1 : 1;
+    return one->sequence < other->sequence ? -1 : one->sequence > other->sequence;
+}
+
+static const char *why_not_built(const Report *report, size_t index)
+{
+    const char *why = NULL;
+    size_t bytes;
+    if (glob_match(report->options->kernel, kernel_at(index)->name))
+        (void)kernel_spirv(kernel_at(index)->name, &bytes, &why);
+    return why;
+}
+
+/* The kernels that this build could not compile, by reason, a few of them by name. */
 static void print_not_built(const Report *report)
 {
     for (size_t i = 0; i < kernel_count(); i++) {
-        const KernelRow *row = kernel_at(i);
-        const char *why;
-        size_t bytes;
-        if (glob_match(report->options->kernel, row->name) && !kernel_spirv(row->name, &bytes, &why))
-            printf("  %s%s: %s%s; tools/compilers-setup fetches a newer one\n", YELLOW(report), row->name,
-                   why, PLAIN(report));
+        const char *why = why_not_built(report, i);
+        unsigned same = 0, earlier = 0;
+        for (size_t j = 0; why && j < kernel_count(); j++) {
+            const char *other = why_not_built(report, j);
+            same += other && !strcmp(why, other);
+            earlier += j < i && other && !strcmp(why, other);
+        }
+        if (!why || earlier)
+            continue;
+        printf("  %s%u kernel%s %s%s (tools/compilers-setup fetches a newer one): ", YELLOW(report), same,
+               same == 1 ? "" : "s", why, PLAIN(report));
+        unsigned named = 0;
+        for (size_t j = i; j < kernel_count() && named < NAMES_IN_LINE; j++) {
+            const char *other = why_not_built(report, j);
+            if (other && !strcmp(why, other))
+                printf("%s%s", named++ ? ", " : "", kernel_at(j)->name);
+        }
+        puts(named < same ? ", … (--version names all)" : "");
     }
 }
 
@@ -250,6 +302,8 @@ int report_end(Report *report)
 {
     const Options *options = report->options;
     close_line(report);
+    if (report->count)
+        qsort(report->entries, report->count, sizeof *report->entries, by_kernel);
     tmb_status status = options->json ? report_write_json(report, options->json) : TMB_OK;
     if (status == TMB_OK && options->junit)
         status = report_write_junit(report, options->junit);
@@ -261,8 +315,13 @@ int report_end(Report *report)
     }
     printf("%s%u passed, %u failed, %u skipped%s\n", total.failed ? RED(report) : GREEN(report), total.passed,
            total.failed, total.skipped, PLAIN(report));
+    return total.failed ? 1 : !total.passed && total.skipped ? 77 : 0;
+}
+
+void report_finish(Report *report)
+{
     for (size_t i = 0; i < report->count; i++)
         free((void *)(uintptr_t)report->entries[i].problems);
     free(report->entries);
-    return total.failed ? 1 : !total.passed && total.skipped ? 77 : 0;
+    os_mutex_destroy(&report->lock);
 }

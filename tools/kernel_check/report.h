@@ -2,6 +2,7 @@
 #define KERNEL_CHECK_REPORT_H
 /* Every result, the lines about them for people, and the files for programs. */
 
+#include "base/os.h"
 #include "check/bench.h"
 #include "check/check.h"
 #include "check/instead.h"
@@ -23,6 +24,7 @@ typedef struct Entry {
     const BenchResult *before;   /* of --baseline, or NULL */
     char instead[INSTEAD_NAME];  /* the two rows that this one stands in for, "" when there are none … */
     double instead_seconds;      /* … and what they take together */
+    size_t lead, sequence;       /* the report's: the first kernel of the same truth, and when it came */
 } Entry;
 
 typedef struct Tally {
@@ -30,8 +32,10 @@ typedef struct Tally {
     double worst;                /* largest share of the tolerance */
 } Tally;
 
+/* Any thread may add to it. */
 typedef struct Report {
     const Options *options;
+    OsMutex *lock;               /* of all that changes */
     Entry *entries;              /* problems are the report's own copies */
     size_t count, capacity;
     unsigned failed;             /* of the entries */
@@ -47,8 +51,9 @@ void report_progress(Report *report, const KernelRow *row, const char *case_name
 void report_add(Report *report, const Entry *entry);
 /* One line with the tally of a row. */
 void report_row(Report *report, const KernelRow *row);
-/* Prints the summary and writes the files; the exit code. */
+/* Prints the summary and writes the files; the exit code. All threads must be done. */
 int report_end(Report *report);
+void report_finish(Report *report);
 
 /* The files of --json and --junit. */
 TMB_MUST_USE tmb_status report_write_json(const Report *report, const char *path);

@@ -7,24 +7,32 @@
 
 #include "baseline.h"
 #include "check/cases.h"
-#include "check/probe.h"
 #include "check/reflect.h"
+#include "devices.h"
 #include "base/os.h"
 #include "report.h"
 #include "retune.h"
 #include "shader.h"
 
-enum { MAX_DEVICES = 16, BENCH_AGAIN = 2 };
+enum { BENCH_AGAIN = 2, ERROR_BYTES = 2048 };
 
-typedef struct Devices {
-    Rig rig[MAX_DEVICES];
-    size_t count;
-} Devices;
+/* A thread with devices of its own: two of them keep a CPU driver's compiler and our references,
+ * which use one core each, at work side by side. */
+typedef struct Worker {
+    Devices devices;
+    tmb_status status;
+    char error[ERROR_BYTES];     /* the last one is known to its own thread only */
+} Worker;
 
 typedef struct Session {
     const Options *options;
-    Devices devices;
-    Report report;
+    Worker *workers;
+    unsigned worker_count;
+    OsMutex *lock;               /* of what follows, up to the blank line */
+    size_t next;                 /* kernel that nobody has taken yet */
+    bool stop;                   /* one of them failed */
+
+    Report report;               /* has a lock of its own */
     Baseline *baseline;
     uint32_t *shader_words;      /* of --shader, NULL: the embedded ones */
     size_t shader_bytes;
@@ -58,74 +66,6 @@ static tmb_status pipeline_of(const Session *session, Gpu *gpu, const KernelRow 
 static bool is_over(const Session *session)
 {
     return os_interrupted() || session->disagrees || (session->options->first && session->report.failed);
-}
-
-static tmb_status open_devices(const Options *options, Devices *devices)
-{
-    GpuListing *list = NULL;
-    size_t count = 0;
-    GpuParams params = {.device = options->device, .caps = options->caps,
-                        .validate = options->validate};
-    if (options->device) {
-        devices->count = 1;
-        return gpu_open(&params, &devices->rig[0].gpu);
-    }
-    TRY(gpu_list(&list, &count));
-    tmb_status status = TMB_OK;
-    for (size_t i = 0; i < count && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
-        char index[24];
-        snprintf(index, sizeof index, "%zu", i);
-        params.device = index;
-        if (list[i].problem[0])
-            printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
-        else
-            status = gpu_open(&params, &devices->rig[devices->count++].gpu);
-    }
-    free(list);
-    if (status == TMB_OK && !devices->count)
-        status = fail(TMB_NO_DEVICE, "none of the %zu devices found can be used", count);
-    return status;
-}
-
-/* Rows that are checked here and never used are said to be. */
-static void print_needless(const GpuCaps *caps)
-{
-    const char *why = NULL;
-    for (size_t i = 0; i < kernel_count() && !why; i++)
-        if (probe_applies(caps, kernel_at(i), &probe_usual_shape, false))
-            why = probe_needless(caps, kernel_at(i));
-    if (why)
-        printf("matrix units: checked here, but not used: %s\n", why);
-}
-
-/* Prints what runs here; for measuring, finds out what it can do at most. */
-static tmb_status introduce(const Options *options, Rig *rig)
-{
-    const GpuCaps *caps = gpu_caps(rig->gpu);
-    printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
-           (unsigned long long)options->seed);
-    if (!options->retune)
-        print_needless(caps);
-    if (!options->bench)
-        return TMB_OK;
-    retune_recall(options, rig->gpu);
-    TRY(kernel_roof(rig->gpu, &rig->roof));
-    printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
-           rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
-    TRY(kernel_roof_matrix(rig->gpu, &rig->matrix_flops));
-    if (rig->matrix_flops > 0)
-        printf("roof: %.1f GFLOP/s on matrix units, f16 operands and f32 sums\n",
-               rig->matrix_flops * 1e-9);
-    return TMB_OK;
-}
-
-static void close_devices(Devices *devices)
-{
-    for (size_t i = 0; i < devices->count; i++) {
-        if (devices->rig[i].gpu)
-            rig_finish(&devices->rig[i]);
-        gpu_close(&devices->rig[i].gpu);
-    }
 }
 
 /* The constants as --tuning takes them. */
@@ -263,7 +203,7 @@ static const char *obstacle(const Session *session, const KernelRow *row, const 
     return why;
 }
 
-static tmb_status check_shared(Session *session, size_t first, const KernelCase *one)
+static tmb_status check_shared(Session *session, Worker *worker, size_t first, const KernelCase *one)
 {
     const KernelRow *lead = kernel_at(first);
     const bool bench = session->options->bench;
@@ -273,8 +213,8 @@ static tmb_status check_shared(Session *session, size_t first, const KernelCase 
         const KernelRow *row = kernel_at(i);
         if (!check_same_truth(lead, row) || !glob_match(session->options->kernel, row->name))
             continue;
-        for (size_t d = 0; d < session->devices.count && status == TMB_OK && !is_over(session); d++) {
-            Rig *rig = &session->devices.rig[d];
+        for (size_t d = 0; d < worker->devices.count && status == TMB_OK && !is_over(session); d++) {
+            Rig *rig = &worker->devices.rig[d];
             const char *why = obstacle(session, row, one, rig->gpu);
             if (!why && !truths.count && !bench &&
                 truths_create(row, one, session->options->seed, &truths) != TMB_OK)
@@ -362,7 +302,7 @@ static uint32_t largest_case(const KernelRow *row)
     return largest;
 }
 
-static tmb_status check_group(Session *session, size_t first)
+static tmb_status check_group(Session *session, Worker *worker, size_t first)
 {
     const Options *options = session->options;
     const KernelRow *row = kernel_at(first);
@@ -373,38 +313,70 @@ static tmb_status check_group(Session *session, size_t first)
         if (!glob_match(options->case_name, row->cases[c].name) || (one_case && c != largest_case(row)))
             continue;
         TRY(overridden(options, row, &row->cases[c], push, &one));
-        TRY(check_shared(session, first, &one));
+        TRY(check_shared(session, worker, first, &one));
     }
     return TMB_OK;
 }
 
-/* An earlier row with the same truth has done this one's cases with its own. */
-static bool is_led(const Options *options, size_t index)
+/* Asked for, and no earlier row with the same truth does this one's cases with its own. */
+static bool is_lead(const Options *options, size_t index)
 {
     for (size_t i = 0; i < index; i++)
         if (check_same_truth(kernel_at(i), kernel_at(index)) &&
             glob_match(options->kernel, kernel_at(i)->name))
-            return true;
-    return false;
+            return false;
+    return glob_match(options->kernel, kernel_at(index)->name);
+}
+
+/* A kernel and all that share its truth. */
+static tmb_status check_led(Session *session, Worker *worker, size_t lead)
+{
+    const Options *options = session->options;
+    const KernelRow *row = kernel_at(lead);
+    for (size_t j = lead; j < kernel_count() && !options->bench; j++)
+        if (check_same_truth(row, kernel_at(j)) && !is_over(session) &&
+            glob_match(options->kernel, kernel_at(j)->name) && glob_match(options->case_name, "interface"))
+            check_interface(session, kernel_at(j));
+    TRY(check_group(session, worker, lead));
+    for (size_t j = lead; j < kernel_count() && !options->bench; j++)
+        if (check_same_truth(row, kernel_at(j)) && glob_match(options->kernel, kernel_at(j)->name))
+            report_row(&session->report, kernel_at(j));
+    return TMB_OK;
+}
+
+/* The next kernel that leads others, for one worker alone; false when there is no more. */
+static bool take(Session *session, size_t *lead)
+{
+    os_mutex_lock(session->lock);
+    while (session->next < kernel_count() && !is_lead(session->options, session->next))
+        session->next++;
+    const bool found = session->next < kernel_count() && !session->stop;
+    *lead = session->next++;
+    os_mutex_unlock(session->lock);
+    return found;
+}
+
+static void work(void *context, unsigned index)
+{
+    Session *session = context;
+    Worker *worker = &session->workers[index];
+    size_t lead;
+    while (worker->status == TMB_OK && take(session, &lead))
+        worker->status = check_led(session, worker, lead);
+    if (worker->status == TMB_OK)
+        return;
+    snprintf(worker->error, sizeof worker->error, "%s", tmb_last_error());
+    os_mutex_lock(session->lock);
+    session->stop = true;
+    os_mutex_unlock(session->lock);
 }
 
 static tmb_status check_all(Session *session)
 {
-    const Options *options = session->options;
-    for (size_t i = 0; i < kernel_count(); i++) {
-        if (!glob_match(options->kernel, kernel_at(i)->name) || is_led(options, i))
-            continue;
-        for (size_t j = i; j < kernel_count() && !options->bench; j++)
-            if (check_same_truth(kernel_at(i), kernel_at(j)) && !is_over(session) &&
-                glob_match(options->kernel, kernel_at(j)->name) &&
-                glob_match(options->case_name, "interface"))
-                check_interface(session, kernel_at(j));
-        TRY(check_group(session, i));
-        for (size_t j = i; j < kernel_count() && !options->bench; j++)
-            if (check_same_truth(kernel_at(i), kernel_at(j)) &&
-                glob_match(options->kernel, kernel_at(j)->name))
-                report_row(&session->report, kernel_at(j));
-    }
+    os_together(session->worker_count, work, session);
+    for (unsigned i = 0; i < session->worker_count; i++)
+        if (session->workers[i].status != TMB_OK)
+            return fail(session->workers[i].status, "%s", session->workers[i].error);
     return TMB_OK;
 }
 
@@ -451,6 +423,30 @@ static tmb_status race(Session *session, Rig *rig)
     return TMB_OK;
 }
 
+/* One worker with the devices asked for, and more where these allow and there is something to do for
+ * them; what cannot be opened once more is done without. */
+static tmb_status open_workers(Session *session)
+{
+    const Options *options = session->options;
+    unsigned jobs = 0, leads = 0;
+    session->workers = MEM_NEW_ARRAY(Worker, DEVICES_MAX_JOBS);
+    session->worker_count = 1;
+    TRY(devices_open(options, true, &session->workers[0].devices));
+    for (size_t i = 0; i < kernel_count(); i++)
+        leads += is_lead(options, i);
+    jobs = devices_jobs(options, &session->workers[0].devices);
+    jobs = jobs < leads ? jobs : leads;
+    while (session->worker_count < jobs) {
+        Devices *own = &session->workers[session->worker_count].devices;
+        if (devices_open(options, false, own) != TMB_OK || own->count != session->workers[0].devices.count) {
+            devices_close(own);
+            break;
+        }
+        session->worker_count++;
+    }
+    return TMB_OK;
+}
+
 static tmb_status prepare(Session *session, const char *root)
 {
     Options const *options = session->options;
@@ -466,15 +462,14 @@ static tmb_status prepare(Session *session, const char *root)
         TRY(baseline_open(options->baseline, &session->baseline));
     if (options->shader)
         TRY(shader_compile(options, row, root, &session->shader_words, &session->shader_bytes));
-    return open_devices(options, &session->devices);
+    return open_workers(session);
 }
 
 static tmb_status run(Session *session)
 {
-    Devices *devices = &session->devices;
+    Devices *devices = &session->workers[0].devices;
     Report *report = &session->report;
-    for (size_t i = 0; i < devices->count; i++)
-        TRY(introduce(session->options, &devices->rig[i]));
+    TRY(devices_introduce(session->options, devices));
     for (size_t i = 0; i < devices->count && session->options->retune; i++)
         TRY(retune_device(session->options, devices->rig[i].gpu));
     if (session->options->retune)
@@ -493,12 +488,12 @@ static tmb_status run(Session *session)
 
 int run_selected(Options *options, const char *root)
 {
-    Session session = {.options = options};
+    Session session = {.options = options, .lock = os_mutex_create()};
     report_init(&session.report, options);
     tmb_status status = prepare(&session, root);
     int code = 77;
     bool no_device = status == TMB_NO_DEVICE && !options->device;
-    options->many_devices = session.devices.count > 1;
+    options->many_devices = status == TMB_OK && session.workers[0].devices.count > 1;
     if (status == TMB_OK)
         status = run(&session);
     if (no_device)
@@ -509,8 +504,12 @@ int run_selected(Options *options, const char *root)
         code = options_exit_code(status);
     if (status != TMB_OK && !no_device)
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
-    close_devices(&session.devices);
+    for (unsigned i = 0; i < session.worker_count; i++)
+        devices_close(&session.workers[i].devices);
+    free(session.workers);
+    os_mutex_destroy(&session.lock);
     baseline_close(&session.baseline);
+    report_finish(&session.report);
     free(session.shader_words);
     return code;
 }

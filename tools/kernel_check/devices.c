@@ -1,0 +1,109 @@
+#include "devices.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/os.h"
+#include "check/probe.h"
+#include "retune.h"
+
+/* What a thread needs at most, for the largest case and its reference: one alone took 1.9 GB, four at
+ * a time 2.5. */
+#define JOB_BYTES (2ull << 30)
+#define JOB_DEVICE_BYTES (1ull << 30)
+enum { USUAL_JOBS = 4 };
+
+tmb_status devices_open(const Options *options, bool tell, Devices *devices)
+{
+    GpuListing *list = NULL;
+    size_t count = 0;
+    GpuParams params = {.device = options->device, .caps = options->caps,
+                        .validate = options->validate};
+    if (options->device) {
+        devices->count = 1;
+        return gpu_open(&params, &devices->rig[0].gpu);
+    }
+    TRY(gpu_list(&list, &count));
+    tmb_status status = TMB_OK;
+    for (size_t i = 0; i < count && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
+        char index[24];
+        snprintf(index, sizeof index, "%zu", i);
+        params.device = index;
+        if (list[i].problem[0] && tell)
+            printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
+        else if (!list[i].problem[0])
+            status = gpu_open(&params, &devices->rig[devices->count++].gpu);
+    }
+    free(list);
+    if (status == TMB_OK && !devices->count)
+        status = fail(TMB_NO_DEVICE, "none of the %zu devices found can be used", count);
+    return status;
+}
+
+/* Rows that are checked here and never used are said to be. */
+static void print_needless(const GpuCaps *caps)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < kernel_count() && !why; i++)
+        if (probe_applies(caps, kernel_at(i), &probe_usual_shape, false))
+            why = probe_needless(caps, kernel_at(i));
+    if (why)
+        printf("matrix units: checked here, but not used: %s\n", why);
+}
+
+/* Prints what runs here; for measuring, finds out what it can do at most. */
+static tmb_status introduce(const Options *options, Rig *rig)
+{
+    const GpuCaps *caps = gpu_caps(rig->gpu);
+    printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
+           (unsigned long long)options->seed);
+    if (!options->retune)
+        print_needless(caps);
+    if (!options->bench)
+        return TMB_OK;
+    retune_recall(options, rig->gpu);
+    TRY(kernel_roof(rig->gpu, &rig->roof));
+    printf("roof: %.1f GFLOP/s in registers, %.1f GB/s copied\n",
+           rig->roof.flops_per_second * 1e-9, rig->roof.bytes_per_second * 1e-9);
+    TRY(kernel_roof_matrix(rig->gpu, &rig->matrix_flops));
+    if (rig->matrix_flops > 0)
+        printf("roof: %.1f GFLOP/s on matrix units, f16 operands and f32 sums\n",
+               rig->matrix_flops * 1e-9);
+    return TMB_OK;
+}
+
+tmb_status devices_introduce(const Options *options, Devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++)
+        TRY(introduce(options, &devices->rig[i]));
+    return TMB_OK;
+}
+
+/* Measured alone is measured well; the rest is too short, or stops at the first failure. */
+static bool wants_one(const Options *options)
+{
+    return options->bench || options->retune || options->shader || options->first;
+}
+
+unsigned devices_jobs(const Options *options, const Devices *devices)
+{
+    uint64_t most = wants_one(options) ? 1 : options->jobs ? options->jobs : os_cpu_count();
+    if (!options->jobs) {
+        most = most < USUAL_JOBS ? most : USUAL_JOBS;
+        most = most < os_free_memory() / JOB_BYTES ? most : os_free_memory() / JOB_BYTES;
+        for (size_t i = 0; i < devices->count; i++) {
+            const uint64_t room = gpu_memory(devices->rig[i].gpu).available / JOB_DEVICE_BYTES;
+            most = most < room ? most : room;
+        }
+    }
+    return most < 1 ? 1 : most > DEVICES_MAX_JOBS ? DEVICES_MAX_JOBS : (unsigned)most;
+}
+
+void devices_close(Devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->rig[i].gpu)
+            rig_finish(&devices->rig[i]);
+        gpu_close(&devices->rig[i].gpu);
+    }
+}
