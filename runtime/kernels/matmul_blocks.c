@@ -243,8 +243,7 @@ static void matrix_specialise(const void *push, KernelTuning *tuning)
     .shape = LAYOUT##_shape,                                                          \
     .flops = matmul_flops,                                                            \
     .cases = LOWER##_##LAYOUT##_cases,                                                \
-    .slow_on_cpu = true,                                                              \
-    .tolerance = 1e-5
+    .slow_on_cpu = true
 
 /* Sums are those of f32 products, whatever B is stored as. */
 #define TILE_ROW(LAYOUT, TYPE, LOWER)                                                 \
@@ -252,6 +251,7 @@ static void matrix_specialise(const void *push, KernelTuning *tuning)
         .name = "matmul_" #LAYOUT "_tile_" #LOWER,                                    \
         .family = "matmul_" #LAYOUT "_blocks",                                        \
         .rank = 50,                                                                   \
+        .tolerance = 1e-5,                                                            \
         .probe = true,                                                                \
         .instead = {"expand_" #LOWER, "matmul_" #LAYOUT},                             \
         .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_##TYPE}, \
@@ -284,6 +284,7 @@ static void matrix_specialise(const void *push, KernelTuning *tuning)
         .name = "matmul_" #LAYOUT "_half_coopmat_" #LOWER,                            \
         .needs = GPU_CAP_COOPMAT | GPU_CAP_F16 | GPU_CAP_SUBGROUP,                    \
         .rank = 5,                                                                    \
+        .tolerance = MATRIX_UNIT_TOLERANCE,                                           \
         .probe = true,                                                                \
         .subgroup_spec = 1 + MATRIX_LANES,                                            \
         .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 2),                             \
@@ -297,6 +298,7 @@ static void matrix_specialise(const void *push, KernelTuning *tuning)
     {                                                                                 \
         .name = "matmul_" #LAYOUT "_half_emulated_" #LOWER,                           \
         .rank = 90,                                                                   \
+        .tolerance = 1e-5,                                                            \
         .tuning = {{128, 32, 16, 16, 16, 64, 64, 32, 32, 32, 2, 0}},                  \
         .tunings = emulated_tunings, .tuning_count = COUNT_OF(emulated_tunings),      \
         .case_count = FEW_CASES,                                                      \

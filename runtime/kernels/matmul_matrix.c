@@ -215,7 +215,6 @@ static bool worth_a_unit(const void *push)
     .cases = matmul_##LAYOUT##_cases,                                                 \
     .tolerance = 4e-3   /* operands are rounded to 11 bits */
 
-/* products of f16 values are exact in f32 */
 #define HALF_FIELDS(LAYOUT)                                                           \
     .family = "matmul_" #LAYOUT "_half",                                              \
     .bind = {{"a", GPU_READ, .dtype = DTYPE_F16}, {"b", GPU_READ, .dtype = DTYPE_F16},                  \
@@ -223,8 +222,7 @@ static bool worth_a_unit(const void *push)
     .extent = LAYOUT##_half_extent,                                                   \
     .reference = LAYOUT##_half_reference,                                             \
     .cases = LAYOUT##_half_cases,                                                     \
-    .case_count = COUNT_OF(LAYOUT##_half_cases),                                      \
-    .tolerance = 1e-5
+    .case_count = COUNT_OF(LAYOUT##_half_cases)
 
 #define COMMON_FIELDS(LAYOUT)                                                         \
     .push_bytes = sizeof(MatmulPush),                                                 \
@@ -264,9 +262,9 @@ enum { EMULATED_CASES = 7 };
 
 #define HALF_ROWS(LAYOUT)                                                             \
     {.name = "matmul_" #LAYOUT "_half_coopmat", .adapt = matrix_half_adapt,                  \
-     .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 2),                                       \
+     .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 2), .tolerance = MATRIX_UNIT_TOLERANCE,   \
      HALF_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), COOPMAT_FIELDS},                     \
-    {.name = "matmul_" #LAYOUT "_half_emulated",                                      \
+    {.name = "matmul_" #LAYOUT "_half_emulated", .tolerance = 1e-5,                   \
      HALF_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), EMULATED_FIELDS}
 
 const KernelRow rows_matmul_matrix[] = {
