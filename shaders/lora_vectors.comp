@@ -21,9 +21,7 @@ layout(set = 0, binding = 3) buffer Y1 { float y1[]; };
 layout(set = 0, binding = 4) buffer Y2 { float y2[]; };
 
 #include "lib/lora_parts.glsl"
-
-const uint CHUNK = 16u, SLICES = THREADS / CHUNK;
-shared float partial[THREADS * CHUNK];
+#include "lib/chunk_sums.glsl"
 shared float h[8u * 64u];   // [rows, rank]
 
 // sum[i] = this invocation's terms of row first + i of A times vector r.
@@ -72,25 +70,9 @@ void main()
             add_terms(part.a, r, first, sum);
             if (r + first > 0u)
                 barrier();   // what an earlier chunk left may still be being read
-            [[unroll]] for (uint i = 0u; i < CHUNK; i++)
-                partial[i * THREADS + lane] = sum[i];
-            barrier();
-            // SLICES invocations to a row of A, CHUNK terms each
-            uint at = lane / SLICES * THREADS + lane % SLICES;
-            float all = partial[at];
-            [[unroll]] for (uint i = 1u; i < CHUNK; i++)
-                all += partial[at + i * SLICES];
-            if (SLICES > 1u) {
-                barrier();
-                partial[lane] = all;
-                barrier();
-            }
-            if (lane < CHUNK && first + lane < push.rank) {
-                all = SLICES > 1u ? partial[lane * SLICES] : all;
-                for (uint i = 1u; i < SLICES; i++)
-                    all += partial[lane * SLICES + i];
-                h[r * push.rank + first + lane] = all;
-            }
+            float total = chunk_total(sum);
+            if (lane < CHUNK && first + lane < push.rank)
+                h[r * push.rank + first + lane] = total;
         }
     barrier();
     uint end = min(part.first + GROUP_ROWS, part.n);

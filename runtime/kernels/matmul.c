@@ -158,6 +158,8 @@ const KernelCase matmul_nt_cases[MATMUL_NT_CASES] = {
     {.name = "kv", .push = DENSE(512, 192, 576, 576, 576)},
     {.name = "lora-a", .push = DENSE(512, 16, 576, 576, 576)},
     {.name = "lora-b", .push = ADDED(512, 576, 16, 16, 16)},
+    {.name = "narrow", .push = LOOSE(37, 27, 1031, 1031, 1031)},
+    {.name = "narrow fours", .push = ADDED(46, 24, 520, 528, 524)},
     {.name = "head", .push = DENSE(3, 4099, 576, 576, 576)},
     {.name = "folded", .push = DENSE(1, 64 * 65600, 1, 1, 1)},
     {.name = "folded across", .push = DENSE(4, 32 * 65600, 4, 4, 4)},
@@ -179,6 +181,8 @@ const KernelCase matmul_nn_cases[MATMUL_NN_CASES] = {
     {.name = "kv", .push = DENSE(512, 576, 192, 192, 576)},
     {.name = "lora-a", .push = ADDED(512, 576, 16, 16, 576)},
     {.name = "lora-b", .push = DENSE(512, 16, 576, 576, 16)},
+    {.name = "narrow", .push = LOOSE(37, 27, 1031, 1031, 27)},
+    {.name = "narrow fours", .push = ADDED(46, 24, 520, 528, 28)},
     {.name = "head", .push = ADDED(32, 576, 4099, 4099, 576)},
     /* sums over a vocabulary: beyond llvmpipe's 65,535 iterations where loops are not unrolled */
     {.name = "vocabulary", .push = DENSE(6, 24, 24000, 24000, 24)},
@@ -274,6 +278,67 @@ static void tn_tile_specialise(const void *push, KernelTuning *tuning)
     tile_constants(push, ((const MatmulPush *)push)->m, ((const MatmulPush *)push)->n, tuning);
 }
 
+/* ---- few columns ---------------------------------------------------------- */
+
+/* Constants of shaders/matmul_rank.comp; its comments say what they are. */
+enum { RANK_THREADS, RANK_ROWS, RANK_COLS, RANK_ALIGNED, RANK_SPECS };
+
+/* More rows read B less often, fewer keep more groups busy and need fewer registers. */
+static const KernelTuning rank_tunings[] = {
+    {{256, 4, 16, 0}}, {{128, 4, 16, 0}}, {{64, 4, 16, 0}}, {{256, 2, 16, 0}},
+    {{128, 2, 16, 0}}, {{256, 8, 16, 0}}, {{64, 2, 16, 0}},
+};
+
+bool matmul_few_columns(const void *push)
+{
+    return ((const MatmulPush *)push)->n <= 32;
+}
+
+static void rank_constants(const MatmulPush *p, uint32_t b_inner, KernelTuning *tuning)
+{
+    const uint32_t all = p->a_stride | p->b_stride | p->a_offset | p->b_offset | p->k | b_inner;
+    tuning->spec[RANK_COLS] = p->n <= 8 ? 8 : 16;
+    tuning->spec[RANK_ALIGNED] = all % 4 == 0;
+}
+
+static void nt_rank_specialise(const void *push, KernelTuning *tuning)
+{
+    rank_constants(push, 0, tuning);
+}
+
+static void nn_rank_specialise(const void *push, KernelTuning *tuning)
+{
+    rank_constants(push, ((const MatmulPush *)push)->n, tuning);
+}
+
+static bool rank_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    enum { CHUNK = 16 };   /* of shaders/lib/chunk_sums.glsl */
+    const uint32_t *spec = tuning->spec;
+    return (!caps->lane_sums || spec[RANK_ROWS] * spec[RANK_COLS] <= caps->lane_sums) &&
+           spec[RANK_THREADS] <= caps->max_invocations && 4 * CHUNK * spec[RANK_THREADS] <= caps->shared_bytes;
+}
+
+static void rank_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3])
+{
+    const MatmulPush *p = push;
+    const uint64_t rows = tuning->spec[RANK_ROWS], cols = tuning->spec[RANK_COLS];
+    kernel_fold((p->m + rows - 1) / rows * ((p->n + cols - 1) / cols), groups);
+}
+
+/* An adapter's way down. */
+enum { USUAL_RANK = 16 };
+
+static void nt_rank_shape(const KernelShape *shape, void *push)
+{
+    product_shape(shape->rows, USUAL_RANK, shape->hidden, false, false, push);
+}
+
+static void nn_rank_shape(const KernelShape *shape, void *push)
+{
+    product_shape(shape->rows, USUAL_RANK, shape->hidden, false, true, push);
+}
+
 /* ---- register tiles for CPU drivers ------------------------------------- */
 
 /* Outputs of a workgroup: WIDE along the eight lanes, `span` on the side that all lanes share. */
@@ -358,7 +423,6 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
     .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                  \
              {"c", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .extent = matmul_##LAYOUT##_extent,                                               \
-    .shape = matmul_##LAYOUT##_shape,                                                 \
     .flops = matmul_flops,                                                            \
     .reference = matmul_##LAYOUT##_reference,                                         \
     .cases = matmul_##LAYOUT##_cases,                                                 \
@@ -378,6 +442,26 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .suits = SUITS,                                                               \
         .specialise = SIDE##_specialise,                                              \
         .grid = SIDE##_grid,                                                          \
+        .shape = matmul_##LAYOUT##_shape,                                             \
+        COMMON_FIELDS(LAYOUT),                                                        \
+    }
+
+/* CPU drivers have rows of their own, and matrix units leave these products to it. */
+#define RANK_ROW(LAYOUT)                                                              \
+    {                                                                                 \
+        .name = "matmul_" #LAYOUT "_rank",                                            \
+        .rank = 12,                                                                   \
+        .tune = true,                                                                 \
+        .slow_on_cpu = true,                                                          \
+        .spec_count = RANK_SPECS,                                                     \
+        .tuning = {{256, 4, 16, 0}},                                                  \
+        .suits = matmul_few_columns,                                                         \
+        .specialise = LAYOUT##_rank_specialise,                                       \
+        .adapt = rank_adapt,                                                          \
+        .tunings = rank_tunings,                                                      \
+        .tuning_count = COUNT_OF(rank_tunings),                                       \
+        .grid = rank_grid,                                                            \
+        .shape = LAYOUT##_rank_shape,                                                 \
         COMMON_FIELDS(LAYOUT),                                                        \
     }
 
@@ -394,6 +478,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
         .tunings = tile_tunings,                                                      \
         .tuning_count = COUNT_OF(tile_tunings),                                       \
         .grid = matmul_tile_grid,                                                     \
+        .shape = matmul_##LAYOUT##_shape,                                             \
         COMMON_FIELDS(LAYOUT),                                                        \
     }
 
@@ -401,9 +486,11 @@ const KernelRow rows_matmul[] = {
     CPU_ROW(nt, rows, 10, k_in_fours_rows),
     CPU_ROW(nt, columns, 11, k_in_fours),
     TILE_ROW(nt),
+    RANK_ROW(nt),
     CPU_ROW(nn, rows, 10, k_in_fours_rows),
     CPU_ROW(nn, columns, 11, k_in_fours),
     TILE_ROW(nn),
+    RANK_ROW(nn),
     CPU_ROW(tn, rows, 10, m_in_fours_rows),
     CPU_ROW(tn, columns, 11, m_in_fours),
     TILE_ROW(tn),

@@ -14,9 +14,13 @@ double matmul_flops(const void *push);
 void matmul_nt_reference(const void *push, double *const bind[]);
 void matmul_nn_reference(const void *push, double *const bind[]);
 void matmul_tn_reference(const void *push, double *const bind[]);
-enum { MATMUL_NT_CASES = 16, MATMUL_NN_CASES = 17, MATMUL_TN_CASES = 14 };
+enum { MATMUL_NT_CASES = 18, MATMUL_NN_CASES = 19, MATMUL_TN_CASES = 14 };
 extern const KernelCase matmul_nt_cases[MATMUL_NT_CASES], matmul_nn_cases[MATMUL_NN_CASES],
                         matmul_tn_cases[MATMUL_TN_CASES];
+
+/* So few (an adapter's rank) that large tiles are mostly empty and small ones are few: the rows
+ * matmul_nt_rank and matmul_nn_rank are for these. */
+bool matmul_few_columns(const void *push);
 
 /* Constants of shaders/matmul_tile.comp; its comments say what they are. */
 enum { TILE_THREADS, TILE_M, TILE_N, TILE_K, TILE_WORK_M, TILE_WORK_N, TILE_BUFFERS, TILE_ALIGNED,

@@ -199,10 +199,20 @@ void matrix_grid(const void *push, const KernelTuning *tuning, uint32_t groups[3
 }
 
 /* A unit of sixteen rows has little to do below that. */
-static bool worth_a_unit(const void *push)
+static bool tn_worth_a_unit(const void *push)
 {
     const MatmulPush *p = push;
     return p->m >= 16 && p->n >= 16 && p->k >= 16;
+}
+
+static bool nt_worth_a_unit(const void *push)
+{
+    return tn_worth_a_unit(push) && !matmul_few_columns(push);
+}
+
+static bool nn_worth_a_unit(const void *push)
+{
+    return nt_worth_a_unit(push);
 }
 
 /* ---- rows ------------------------------------------------------------------ */
@@ -253,7 +263,7 @@ enum { EMULATED_CASES = 7 };
 
 #define SINGLE_ROWS(LAYOUT, CASE_COUNT)                                               \
     {.name = "matmul_" #LAYOUT "_coopmat", .family = "matmul_" #LAYOUT,               \
-     .suits = worth_a_unit, .adapt = single_adapt, .case_count = CASE_COUNT,          \
+     .suits = LAYOUT##_worth_a_unit, .adapt = single_adapt, .case_count = CASE_COUNT,          \
      .tuning = MATRIX_TUNING(128, 128, 32, 64, 32, 1),                                       \
      SINGLE_FIELDS(LAYOUT), COMMON_FIELDS(LAYOUT), COOPMAT_FIELDS},                   \
     {.name = "matmul_" #LAYOUT "_emulated", .family = "matmul_" #LAYOUT "_emulated",  \

@@ -42,6 +42,18 @@ static void shapes_choose_the_side_of_the_lanes(Test *test)
     CHECK_STRING(test, "matmul_tn_cpu_columns", chosen("matmul_tn", &caps, &grad));
 }
 
+/* An adapter's way down, forward and backward, and its way up. */
+static void few_columns_have_a_kernel_of_their_own(Test *test)
+{
+    const GpuCaps caps = {.max_invocations = 256, .shared_bytes = 32 * 1024};
+    const MatmulPush nt = dense(512, 16, 576, 576, 576), nn = dense(512, 32, 576, 576, 32);
+    const MatmulPush up = dense(512, 576, 16, 16, 16), grad = dense(1536, 16, 512, 1536, 16);
+    CHECK_STRING(test, "matmul_nt_rank", chosen("matmul_nt", &caps, &nt));
+    CHECK_STRING(test, "matmul_nn_rank", chosen("matmul_nn", &caps, &nn));
+    CHECK_STRING(test, "matmul_nt_tile", chosen("matmul_nt", &caps, &up));
+    CHECK_STRING(test, "matmul_tn_tile", chosen("matmul_tn", &caps, &grad));
+}
+
 static void ragged_shapes_fall_back(Test *test)
 {
     const GpuCaps caps = cpu_caps();
@@ -259,6 +271,7 @@ int main(void)
 {
     Test test = {.name = "matmul choice"};
     shapes_choose_the_side_of_the_lanes(&test);
+    few_columns_have_a_kernel_of_their_own(&test);
     ragged_shapes_fall_back(&test);
     capabilities_are_needed(&test);
     tiles_fit_the_smallest_device(&test);
