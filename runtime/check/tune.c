@@ -75,6 +75,15 @@ static tmb_status enter_default(const Race *race, Runner *runner, TuneResult *ou
     return enter(race, runner, TUNE_DEFAULT, out);
 }
 
+/* False when resize puts something else in this tuning's place for these sizes: then it would not be
+ * itself that is timed. */
+static bool is_itself(const Race *race, const KernelTuning *tuning, const KernelTuning *fitted)
+{
+    KernelTuning plain;
+    return kernel_fit(gpu_caps(race->gpu), race->row, tuning, race->one->push, &plain) &&
+           !memcmp(&plain, fitted, sizeof plain);
+}
+
 static bool is_done(const Runner *runners, uint32_t count, const KernelTuning *tuning)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -116,7 +125,7 @@ static tmb_status race_all(const Race *race, double limit, double end, TuneResul
     for (uint32_t i = 0; i < row->tuning_count && i < TUNE_MOST && !out->unfinished; i++) {
         Runner *runner = &runners[out->count];
         if (!kernel_fit_known(gpu_caps(race->gpu), row, &row->tunings[i], race->one->push, &runner->tuning) ||
-            is_done(runners, out->count, &runner->tuning))
+            !is_itself(race, &row->tunings[i], &runner->tuning) || is_done(runners, out->count, &runner->tuning))
             continue;
         if (now - begin > limit || now + took > end) {
             out->unfinished = true;

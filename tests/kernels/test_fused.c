@@ -51,7 +51,9 @@ static tmb_status run(Gpu *gpu, const char *family, const void *push, size_t pus
     const KernelRow *row = kernel_choose(family, NULL, gpu_caps(gpu), push);
     if (!row)
         return fail(TMB_UNSUPPORTED, "no kernel of family %s", family);
-    KernelTuning tuning = kernel_tuning(row, NULL, push);
+    KernelTuning tuning;
+    if (!kernel_fit(gpu_caps(gpu), row, NULL, push, &tuning))
+        return fail(TMB_UNSUPPORTED, "no tuning of %s fits the device", row->name);
     TRY(kernel_pipeline(gpu, row, &tuning, &dispatch.pipeline));
     for (unsigned i = 0; order[i]; i++) {
         unsigned t = (unsigned)(strchr(letters, order[i]) - letters);

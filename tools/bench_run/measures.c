@@ -179,9 +179,9 @@ tmb_status measure_matmul(Gpu *gpu, unsigned m, unsigned n, unsigned k, const ch
     const KernelRow *row = kernel_choose("matmul_nt", NULL, gpu_caps(gpu), &push);
     GpuPipeline *pipeline;
     BenchResult result;
-    if (!row)
+    KernelTuning tuning;
+    if (!row || !kernel_fit(gpu_caps(gpu), row, NULL, &push, &tuning))
         return fail(TMB_UNSUPPORTED, "no matmul kernel runs on %s", gpu_caps(gpu)->name);
-    KernelTuning tuning = kernel_tuning(row, NULL, &push);
     TRY(kernel_pipeline(gpu, row, &tuning, &pipeline));
     *kernel = row->name;
     TRY(bench_run(gpu, row, &one, &tuning, pipeline, 1, &result));
