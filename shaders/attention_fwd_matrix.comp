@@ -57,7 +57,8 @@ void main()
     per_group = push.heads / push.kv_heads;
     items = push.rows * per_group;
     uint tile_count = (items + ROWS - 1) / ROWS;
-    first_item = GROUP_INDEX % tile_count * ROWS;
+    // the longest walks first: those of the last queries
+    first_item = (tile_count - 1 - GROUP_INDEX % tile_count) * ROWS;
     group = GROUP_INDEX / tile_count;
     if (group >= push.kv_heads)
         return;

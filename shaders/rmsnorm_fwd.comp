@@ -53,7 +53,7 @@ void main()
             partial[lane] += partial[lane + half_size];
         barrier();
     }
-    float scale = inversesqrt(partial[0] / float(push.cols) + push.eps);
+    precise float scale = inversesqrt(partial[0] / float(push.cols) + push.eps);
 #ifdef HALF
 #define Y_AT(c) (X_AT(base + (c)) * scale * w[c])
     uint exponent = 0;

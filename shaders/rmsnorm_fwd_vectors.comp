@@ -51,7 +51,7 @@ void main()
 #endif
     }
     float sum = group_sum((squares.x + squares.y) + (squares.z + squares.w));
-    float scale = 1.0 / sqrt(sum / float(push.cols) + push.eps);
+    precise float scale = 1.0 / sqrt(sum / float(push.cols) + push.eps);
 #ifdef HALF
     uint exponent = 0;
 #endif

@@ -141,6 +141,7 @@ static const RmsnormPush folded = {.rows = 70001, .cols = 3, .eps = 1e-5f};
 static const RmsnormPush folded_fours = {.rows = 70001, .cols = 4, .eps = 1e-5f};
 static const RmsnormPush folded_wide = {.rows = 2, .cols = 65600, .eps = 1e-5f};
 static const RmsnormPush wide = {.rows = 3, .cols = 70001, .eps = 1e-5f};
+static const RmsnormPush large = {.rows = 4096, .cols = 4096, .eps = 1e-5f};
 
 static const KernelCase fwd_cases[] = {
     {"smallest", &smallest, NULL}, {"ragged", &ragged, NULL}, {"stories260k", &stories260k, NULL},
@@ -165,10 +166,17 @@ bool norm_in_vectors(const void *push)
     return ((const RmsnormPush *)push)->cols % 4 == 0;
 }
 
+void norm_resize(const void *push, KernelTuning *tuning)
+{
+    enum { WIDE = 2048, WIDE_THREADS = 256 };
+    if (((const RmsnormPush *)push)->cols >= WIDE && tuning->spec[0] < WIDE_THREADS)
+        tuning->spec[0] = WIDE_THREADS;
+}
+
 /* Threads, and how many share a column. 1: small cases go beyond 65,535 groups */
 static const KernelTuning column_tunings[] = {{{1, 1}}, {{64, 1}}, {{256, 1}}, {{256, 16}}, {{128, 4}}};
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)
-#define NORM .push_bytes = sizeof(RmsnormPush), .flops = rmsnorm_flops
+#define NORM .push_bytes = sizeof(RmsnormPush), .flops = rmsnorm_flops, .large = &large
 #define FWD                                                                                \
     .family = "rmsnorm_fwd",                                                               \
     .bind = {{"x", GPU_READ, .dtype = DTYPE_F32, NORM_SQUARED}, {"w", GPU_READ, .dtype = DTYPE_F32},              \
@@ -191,17 +199,17 @@ static const KernelTuning column_tunings[] = {{{1, 1}}, {{64, 1}}, {{256, 1}}, {
     .reference = rmsnorm_bwd_x_reference, CASES(bwd_x_cases)
 
 const KernelRow rows_norm[] = {
-    {.name = "rmsnorm_fwd", FWD, TREE_ROW},
-    {.name = "rmsnorm_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors)},
-    {.name = "rmsnorm_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_fwd", FWD, TREE_ROW, .resize = norm_resize},
+    {.name = "rmsnorm_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors), .resize = norm_resize},
+    {.name = "rmsnorm_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors, .resize = norm_resize},
     {.name = "rmsnorm_fwd_texel", FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1},
-    {.name = "add_rmsnorm_fwd", ADD_FWD, TREE_ROW},
-    {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors)},
-    {.name = "add_rmsnorm_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "add_rmsnorm_fwd", ADD_FWD, TREE_ROW, .resize = norm_resize},
+    {.name = "add_rmsnorm_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors), .resize = norm_resize},
+    {.name = "add_rmsnorm_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors, .resize = norm_resize},
     {.name = "add_rmsnorm_fwd_texel", ADD_FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 2},
-    {.name = "rmsnorm_bwd_x", BWD_X, TREE_ROW},
-    {.name = "rmsnorm_bwd_x_vectors", BWD_X, TREE_VECTORS_ROW(norm_in_vectors)},
-    {.name = "rmsnorm_bwd_x_subgroup", BWD_X, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_bwd_x", BWD_X, TREE_ROW, .resize = norm_resize},
+    {.name = "rmsnorm_bwd_x_vectors", BWD_X, TREE_VECTORS_ROW(norm_in_vectors), .resize = norm_resize},
+    {.name = "rmsnorm_bwd_x_subgroup", BWD_X, SUBGROUP_ROW, .suits = norm_in_vectors, .resize = norm_resize},
     {.name = "rmsnorm_bwd_x_texel", BWD_X, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 3},
     {
         .name = "rmsnorm_bwd_w", .family = "rmsnorm_bwd_w",

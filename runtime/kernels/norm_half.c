@@ -104,7 +104,7 @@ static const KernelCase cases[] = {
     {"y", GPU_WRITE, .dtype = DTYPE_F32}, {"rstd", GPU_WRITE, .dtype = DTYPE_F32},                           \
     {"half_y", GPU_WRITE, .dtype = DTYPE_F16, .tolerance = 0x1.1p-10}, {"half_scale", GPU_WRITE, .dtype = DTYPE_F32}
 #define COMMON                                                                             \
-    .push_bytes = sizeof(RmsnormPush), .flops = norm_half_flops,      \
+    .push_bytes = sizeof(RmsnormPush), .flops = norm_half_flops, .large = SIZED(4096, 4096, 1), \
     .grid = norm_half_grid, .tolerance = 1e-6, .cases = cases, .case_count = COUNT_OF(cases)
 #define FWD                                                                                \
     .family = "rmsnorm_half_fwd",                                                          \
@@ -117,13 +117,13 @@ static const KernelCase cases[] = {
     COMMON, .extent = add_norm_half_extent, .reference = add_norm_half_reference
 
 const KernelRow rows_norm_half[] = {
-    {.name = "rmsnorm_half_fwd", FWD, TREE_ROW},
-    {.name = "rmsnorm_half_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors)},
-    {.name = "rmsnorm_half_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "rmsnorm_half_fwd", FWD, TREE_ROW, .resize = norm_resize},
+    {.name = "rmsnorm_half_fwd_vectors", FWD, TREE_VECTORS_ROW(norm_in_vectors), .resize = norm_resize},
+    {.name = "rmsnorm_half_fwd_subgroup", FWD, SUBGROUP_ROW, .suits = norm_in_vectors, .resize = norm_resize},
     {.name = "rmsnorm_half_fwd_texel", FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1},
-    {.name = "add_rmsnorm_half_fwd", ADD_FWD, TREE_ROW},
-    {.name = "add_rmsnorm_half_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors)},
-    {.name = "add_rmsnorm_half_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors},
+    {.name = "add_rmsnorm_half_fwd", ADD_FWD, TREE_ROW, .resize = norm_resize},
+    {.name = "add_rmsnorm_half_fwd_vectors", ADD_FWD, TREE_VECTORS_ROW(norm_in_vectors), .resize = norm_resize},
+    {.name = "add_rmsnorm_half_fwd_subgroup", ADD_FWD, SUBGROUP_ROW, .suits = norm_in_vectors, .resize = norm_resize},
     {.name = "add_rmsnorm_half_fwd_texel", ADD_FWD, REDUCE_TEXEL_ROW(norm_in_vectors), .texels = 1 << 0 | 1 << 1 | 1 << 2},
 };
 const size_t rows_norm_half_count = COUNT_OF(rows_norm_half);

@@ -11,6 +11,13 @@ const KernelTuning subgroup_tunings[SUBGROUP_TUNINGS] = {
 
 const KernelTuning tree_tunings[TREE_TUNINGS] = {{{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 
+bool tree_adapt(const GpuCaps *caps, KernelTuning *tuning)
+{
+    while (tuning->spec[0] > caps->max_invocations)
+        tuning->spec[0] /= 2;
+    return tuning->spec[0] > 0;
+}
+
 bool subgroup_is_fixed(const GpuCaps *caps)
 {
     return caps->subgroup_size && caps->subgroup_min == caps->subgroup_size &&

@@ -24,13 +24,16 @@ bool subgroup_fits(const GpuCaps *caps, uint32_t size);
 /* Threads, spec[0]. */
 enum { TREE_TUNINGS = 5 };
 extern const KernelTuning tree_tunings[TREE_TUNINGS];
+/* No more of them than a group may have. */
+bool tree_adapt(const GpuCaps *caps, KernelTuning *tuning);
 
 /* Any number of columns; those that SUITS accepts, read in fours; the same from texel buffers. */
 #define TREE_ROW                                                                         \
-    .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tree_tunings, .tuning_count = TREE_TUNINGS
+    .rank = 20, .spec_count = 1, .tuning = {{64}}, .tunings = tree_tunings, .tuning_count = TREE_TUNINGS, \
+    .adapt = tree_adapt
 #define TREE_VECTORS_ROW(SUITS)                                                          \
     .rank = 10, .spec_count = 1, .tuning = {{64}}, .tunings = tree_tunings,              \
-    .tuning_count = TREE_TUNINGS, .suits = SUITS
+    .tuning_count = TREE_TUNINGS, .adapt = tree_adapt, .suits = SUITS
 #define REDUCE_TEXEL_ROW(SUITS)                                                          \
     .needs = GPU_CAP_CPU | GPU_CAP_TEXEL | GPU_CAP_SUBGROUP, .subgroup_size = 8,         \
     .spec_count = 1, .tuning = {{8}}, .suits = SUITS

@@ -11,7 +11,7 @@ float exp_accurate(float x)
 {
     float bounded = clamp(x, -87.3, 88.0);
     float n = floor(bounded * 1.4426950408889634 + 0.5);
-    float r = (bounded - n * LN2_HIGH) - n * LN2_LOW;
+    precise float r = (bounded - n * LN2_HIGH) - n * LN2_LOW;
     // Taylor series; |r| <= 0.347, so the first term left out is below 6e-9
     float p = 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0;
@@ -28,7 +28,7 @@ vec4 exp_accurate(vec4 x)
 {
     vec4 bounded = clamp(x, vec4(-87.3), vec4(88.0));
     vec4 n = floor(bounded * 1.4426950408889634 + 0.5);
-    vec4 r = (bounded - n * LN2_HIGH) - n * LN2_LOW;
+    precise vec4 r = (bounded - n * LN2_HIGH) - n * LN2_LOW;
     vec4 p = vec4(1.0 / 5040.0);
     p = p * r + 1.0 / 720.0;
     p = p * r + 1.0 / 120.0;
