@@ -110,6 +110,7 @@ const KernelRow rows_cast_half[] = {
         .reference = cast_half_reference,
         .cases = cast_half_cases,
         .case_count = COUNT_OF(cast_half_cases),
+        .large = &(const CastHalfPush){.rows = 4096, .cols = 4096},
         /* drivers may flush or cut off what is below the normal numbers of f16 */
         .tolerance = 1e-6,
     },

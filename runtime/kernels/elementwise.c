@@ -117,7 +117,7 @@ static void swiglu_bwd_reference(const void *push, double *const bind[])
 }
 
 /* With one invocation of four values a group: more than 65,535 groups. */
-enum { FOLDED = 4 * 65600 };
+enum { FOLDED = 4 * 65600, LARGE = 1 << 24 };
 
 static const KernelCase add_cases[] = {
     {.name = "smallest", .push = &(const AddPush){.count = 1}},
@@ -174,20 +174,20 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
     .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                    \
              {"y", GPU_ADD, .dtype = DTYPE_F32}},                                                \
     ELEMENTWISE, .flops = one_flop, .reference = add_reference, CASES(add_cases),       \
-    .tolerance = 5e-7
+    .large = &(const AddPush){.count = LARGE}, .tolerance = 5e-7
 #define SWIGLU_FWD                                                                      \
     .family = "swiglu_fwd", .push_bytes = sizeof(SwigluPush),                           \
     .bind = {{"gate", GPU_READ, .dtype = DTYPE_F32}, {"up", GPU_READ, .dtype = DTYPE_F32},                \
              {"y", GPU_WRITE, .dtype = DTYPE_F32}},                                              \
     ELEMENTWISE, .flops = swiglu_fwd_flops, .reference = swiglu_fwd_reference,          \
-    CASES(swiglu_fwd_cases), .tolerance = 1e-6
+    CASES(swiglu_fwd_cases), .large = &(const SwigluPush){.count = LARGE}, .tolerance = 1e-6
 #define SWIGLU_BWD                                                                      \
     .family = "swiglu_bwd", .push_bytes = sizeof(SwigluPush),                           \
     .bind = {{"gate", GPU_READ, .dtype = DTYPE_F32}, {"up", GPU_READ, .dtype = DTYPE_F32},                \
              {"dy", GPU_READ, .dtype = DTYPE_F32}, {"dgate", GPU_ADD, .dtype = DTYPE_F32},                \
              {"dup", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     ELEMENTWISE, .flops = swiglu_bwd_flops, .reference = swiglu_bwd_reference,          \
-    CASES(swiglu_bwd_cases), .tolerance = 1e-6
+    CASES(swiglu_bwd_cases), .large = &(const SwigluPush){.count = LARGE}, .tolerance = 1e-6
 #define TEXEL .needs = GPU_CAP_CPU | GPU_CAP_TEXEL, .suits = in_vectors
 
 const KernelRow rows_elementwise[] = {
@@ -197,13 +197,13 @@ const KernelRow rows_elementwise[] = {
         .name = "scale", .family = "scale", .push_bytes = sizeof(ScalePush),
         .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_ADD, .dtype = DTYPE_F32}},
         ELEMENTWISE, .flops = one_flop, .reference = scale_reference,
-        CASES(scale_cases), .tolerance = 5e-7,
+        CASES(scale_cases), .large = &(const ScalePush){.count = LARGE, .factor = 0.125f}, .tolerance = 5e-7,
     },
     {
         .name = "copy", .family = "copy", .push_bytes = sizeof(CopyPush),
         .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         ELEMENTWISE, .flops = no_flops, .reference = copy_reference,
-        CASES(copy_cases), .tolerance = 0,
+        CASES(copy_cases), .large = &(const CopyPush){.count = LARGE}, .tolerance = 0,
     },
     {
         .name = "cast_f16", .family = "cast_f16", .push_bytes = sizeof(CopyPush),
@@ -212,7 +212,7 @@ const KernelRow rows_elementwise[] = {
         .tuning_count = COUNT_OF(tunings), .extent = cast_f16_extent,
         .grid = elementwise_grid, .flops = no_flops, .reference = cast_f16_reference,
         /* drivers may round toward zero: one unit in the 11th bit */
-        CASES(copy_cases), .tolerance = 1e-3,
+        CASES(copy_cases), .large = &(const CopyPush){.count = LARGE}, .tolerance = 1e-3,
     },
     {.name = "swiglu_fwd", SWIGLU_FWD, .rank = 10},
     {.name = "swiglu_fwd_texel", SWIGLU_FWD, TEXEL, .texels = 1 << 0 | 1 << 1},

@@ -67,6 +67,7 @@ static const EmbeddingPush split = {.rows = 40, .cols = 256, .vocab = 50, .first
                                     .count = 21};
 static const EmbeddingPush smollm2 = {.rows = 512, .cols = 576, .vocab = 4096, .count = 4096};
 static const EmbeddingPush folded = {.rows = 65600, .cols = 9, .vocab = 100, .count = 100};
+static const EmbeddingPush large = {.rows = 8192, .cols = 4096, .vocab = 2048, .count = 2048};
 static const EmbeddingPush llama3 = {.rows = 64, .cols = 4096, .vocab = 1000, .count = 1000};
 
 /* extent, reference and input of one table type, as functions of the push alone */
@@ -188,7 +189,7 @@ static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{
                  {"y", GPU_ADD, .dtype = DTYPE_F32}},                                               \
         EMBEDDING, .extent = extent_##type, .grid = embedding_fwd_grid,                    \
         .flops = no_flops, .reference = reference_##type, .cases = cases_##type,           \
-        .case_count = COUNT_OF(cases_##type), .tolerance = 0,                              \
+        .case_count = COUNT_OF(cases_##type), .tolerance = 0, .large = &large,             \
     }
 
 const KernelRow rows_embedding[] = {

@@ -136,6 +136,7 @@ EXPAND_HALF(BF16, bf16)
     .spec_count = 2,                                                                  \
     .tuning = {{64, 4}}, .tunings = tunings, .tuning_count = COUNT_OF(tunings),          \
     .grid = expand_grid,                                                              \
+    .large = &(const ExpandPush){.count = 1 << 24},                                   \
     .flops = expand_flops,                                                            \
     .cases = CASES,                                                                   \
     .case_count = COUNT_OF(CASES)

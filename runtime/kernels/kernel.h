@@ -68,6 +68,10 @@ typedef struct KernelRow {
     /* gives the push of that case the sizes of a model; NULL: it is raced as it is */
     void (*shape)(const KernelShape *shape, void *push);
     uint32_t texels;         /* bit i: binding i is a uimageBuffer of rgba32ui (GpuPipelineInfo) */
+    /* A push beyond what caches hold, at which a kernel bound by memory is measured on a GPU: its cases,
+     * which references must be quick with, are over before the card is awake. Inputs are drawn as for
+     * cases[0]. NULL: the case with the most work is measured */
+    const void *large;
     bool slow_on_cpu;        /* barriers in every group: tens of thousands of them take a CPU
                               * driver minutes, so only a --case by name runs them there */
     uint32_t push_bytes;

@@ -110,6 +110,7 @@ static const CrossEntropyPush stories260k = {.rows = 512, .vocab = 512, .scale =
 static const CrossEntropyPush smollm2 = {.rows = 32, .vocab = 49152, .first = 64,
                                          .scale = 1.f / 256};
 static const CrossEntropyPush qwen = {.rows = 3, .vocab = 151936, .scale = 1};
+static const CrossEntropyPush large = {.rows = 128, .vocab = 128256, .scale = 1.f / 256};
 static const CrossEntropyPush folded_fours = {.rows = 70001, .vocab = 8, .scale = 1};
 static const CrossEntropyPush folded = {.rows = 70001, .vocab = 5, .scale = 1};
 
@@ -130,8 +131,13 @@ static const KernelCase bwd_cases[] = {
 
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
+/* A vocabulary's row keeps many threads busy, and there are few rows at a time. */
+static const KernelTuning wide_tunings[] = {
+    {{256, 32}}, {{256, 64}}, {{256, 16}}, {{256, 8}},  {{64, 32}}, {{64, 64}}, {{64, 16}}, {{64, 8}},
+    {{64, 4}},
+};
 #define CROSS_ENTROPY                                                                    \
-    .push_bytes = sizeof(CrossEntropyPush),                                              \
+    .push_bytes = sizeof(CrossEntropyPush), .large = &large,                             \
     .extent = cross_entropy_extent, .flops = cross_entropy_flops
 /* loss and lse are ADD: rows outside the chunk keep what they hold */
 #define FWD(name)                                                                        \
@@ -154,8 +160,9 @@ static const KernelTuning item_tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}
 const KernelRow rows_loss[] = {
     {.name = "cross_entropy_fwd", FWD("cross_entropy_fwd"), TREE_ROW},
     {.name = "cross_entropy_fwd_vectors", FWD("cross_entropy_fwd"), TREE_VECTORS_ROW(in_vectors)},
-    {.name = "cross_entropy_fwd_subgroup", FWD("cross_entropy_fwd"), SUBGROUP_ROW, .suits = in_vectors,
-     .tune = true, .timed = "smollm2", .shape = cross_entropy_shape},
+    {.name = "cross_entropy_fwd_subgroup", FWD("cross_entropy_fwd"), .needs = GPU_CAP_SUBGROUP, .rank = 5, .spec_count = 2,
+     .subgroup_spec = 2, .tuning = {{256, 32}}, .tunings = wide_tunings, .tuning_count = COUNT_OF(wide_tunings),
+     .adapt = subgroup_adapt, .slow_on_cpu = true, .suits = in_vectors, .tune = true, .timed = "smollm2", .shape = cross_entropy_shape},
     {.name = "cross_entropy_fwd_texel", FWD("cross_entropy_fwd"), REDUCE_TEXEL_ROW(in_vectors), .texels = 1 << 0},
     /* not for use: the reduction over subgroups of every size, on any device */
     {.name = "cross_entropy_fwd_emulated", FWD("cross_entropy_fwd_emulated"), .rank = 90,

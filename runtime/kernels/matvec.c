@@ -247,6 +247,7 @@ MATVEC_PAIRS(Q4_1, q4_1)
              {"y", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .extent = LOWER##_extent,                                                         \
     .flops = matvec_flops,                                                            \
+    .large = DENSE(1, 8192, 4096),                                                    \
     .reference = LOWER##_reference,                                                   \
     .cases = CASES,                                                                   \
     .case_count = COUNT_OF(CASES),                                                    \

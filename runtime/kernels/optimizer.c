@@ -248,7 +248,8 @@ static const KernelTuning norm_tunings[] = {{{256, 32}}, {{256, 64}}, {{256, 16}
     .bind = {{"grad", GPU_READ, .dtype = DTYPE_F32}, {"table", GPU_READ, .dtype = DTYPE_U32},              \
              {"out", GPU_WRITE, .dtype = DTYPE_F32}},                                             \
     .extent = grad_norm_extent, .grid = grad_norm_grid, .flops = grad_norm_flops,        \
-    .reference = grad_norm_reference, CASES(grad_norm_cases), .tolerance = 2e-6
+    .reference = grad_norm_reference, CASES(grad_norm_cases), .tolerance = 2e-6,           \
+    .large = &(const GradNormPush){.tensors = 420, .count = 1 << 24}
 
 const KernelRow rows_optimizer[] = {
     {
@@ -273,6 +274,7 @@ const KernelRow rows_optimizer[] = {
                  {"control", GPU_READ, .dtype = DTYPE_F32}},
         OPTIMIZER, .extent = adamw_extent, .grid = adamw_grid, .flops = adamw_flops,
         .reference = adamw_reference, CASES(adamw_cases), .tolerance = 2e-6,
+        .large = ADAMW(1 << 24, 0),
     },
 };
 const size_t rows_optimizer_count = COUNT_OF(rows_optimizer);

@@ -66,7 +66,8 @@ const size_t rows_roof_count = COUNT_OF(rows_roof);
 
 /* ---- measuring ------------------------------------------------------------ */
 
-#define ROOF_BYTES (64ull << 20)      /* beyond the caches of every device */
+#define ROOF_BYTES (512ull << 20)     /* beyond every cache: cards have up to 128 MiB of it */
+#define ROOF_BYTES_CPU (64ull << 20)
 #define ROOF_SECONDS 0.02             /* one run of the arithmetic at least */
 enum { ROOF_ROUNDS = 64, ROOF_REPEATS = 3 };
 
@@ -136,8 +137,8 @@ tmb_status kernel_roof(Gpu *gpu, KernelRoof *out)
 {
     GpuBuffer *buffers[2] = {NULL, NULL};
     tmb_status status = TMB_OK;
-    uint64_t bytes = ROOF_BYTES, available = gpu_memory(gpu).available;
     const GpuCaps *caps = gpu_caps(gpu);
+    uint64_t bytes = caps->kind == GPU_CPU ? ROOF_BYTES_CPU : ROOF_BYTES, available = gpu_memory(gpu).available;
     *out = (KernelRoof){0};
     while (bytes > 1u << 20 && (2 * bytes > available || bytes > caps->storage_range ||
                                 bytes > caps->block_bytes))

@@ -104,12 +104,14 @@ static const KernelCase rope_cases[] = {
                                          .accumulate = 1}, rope_input},
 };
 
+static const RopePush large = {.rows = 4096, .heads = 32, .head_dim = 128, .rope_dims = 128, .table_rows = 4096};
+
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define ROPE                                                                          \
     .push_bytes = sizeof(RopePush), .spec_count = 1, .tuning = {{64}},                \
     .tunings = tunings, .tuning_count = COUNT_OF(tunings), .extent = rope_extent,     \
-    .flops = rope_flops, .cases = rope_cases, .case_count = COUNT_OF(rope_cases),     \
+    .large = &large, .flops = rope_flops, .cases = rope_cases, .case_count = COUNT_OF(rope_cases),     \
     .tolerance = 5e-7
 #define FWD                                                                           \
     .family = "rope_fwd",                                                             \

@@ -144,14 +144,14 @@ const KernelRow rows_rows[] = {
         .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"index", GPU_READ, .dtype = DTYPE_U32},
                  {"y", GPU_WRITE, .dtype = DTYPE_F32}},
         MOVE, .extent = gather_extent, .grid = gather_grid, .reference = gather_reference,
-        CASES(gather_cases), .tolerance = 0,
+        CASES(gather_cases), .large = &(const GatherPush){.rows = 8192, .cols = 4096, .x_rows = 2048}, .tolerance = 0,
     },
     {
         .name = "scatter_rows", .family = "scatter_rows", .push_bytes = sizeof(GatherPush),
         .bind = {{"x", GPU_ADD, .dtype = DTYPE_F32}, {"index", GPU_READ, .dtype = DTYPE_U32},
                  {"y", GPU_READ, .dtype = DTYPE_F32}},
         MOVE, .extent = gather_extent, .grid = gather_grid, .reference = scatter_reference,
-        CASES(scatter_cases), .tolerance = 5e-7,
+        CASES(scatter_cases), .large = &(const GatherPush){.rows = 4096, .cols = 4096, .x_rows = 4096}, .tolerance = 5e-7,
     },
     {
         .name = "kv_append", .family = "kv_append", .push_bytes = sizeof(KvAppendPush),
@@ -159,6 +159,7 @@ const KernelRow rows_rows[] = {
                  {"cache", GPU_ADD, .dtype = DTYPE_F32}},
         MOVE, .extent = kv_append_extent, .grid = kv_append_grid,
         .reference = kv_append_reference, CASES(kv_append_cases), .tolerance = 0,
+        .large = &(const KvAppendPush){.rows = 8192, .cols = 1024, .cache_rows = 8192},
     },
 };
 const size_t rows_rows_count = COUNT_OF(rows_rows);

@@ -88,6 +88,7 @@ static const SoftmaxPush ragged = {.rows = 7, .cols = 131};
 static const SoftmaxPush square = {.rows = 259, .cols = 259};
 static const SoftmaxPush added = {.rows = 5, .cols = 67, .accumulate = 1};
 static const SoftmaxPush smollm2 = {.rows = 4, .cols = 49152};
+static const SoftmaxPush large = {.rows = 128, .cols = 128256};
 static const SoftmaxPush folded = {.rows = 70001, .cols = 3};
 
 static const KernelCase fwd_cases[] = {
@@ -101,7 +102,7 @@ static const KernelCase bwd_cases[] = {
 };
 
 #define SOFTMAX                                                                          \
-    .push_bytes = sizeof(SoftmaxPush), .extent = softmax_extent, .grid = softmax_grid
+    .push_bytes = sizeof(SoftmaxPush), .large = &large, .extent = softmax_extent, .grid = softmax_grid
 #define FWD                                                                              \
     .family = "softmax_fwd", SOFTMAX, .flops = softmax_fwd_flops,                        \
     .bind = {{"x", GPU_READ, .dtype = DTYPE_F32}, {"y", GPU_WRITE, .dtype = DTYPE_F32}},                   \

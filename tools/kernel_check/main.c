@@ -33,6 +33,8 @@ static void list_all(const Options *options)
                built ? "" : why);
         for (uint32_t c = 0; c < row->case_count; c++)
             printf("    %s\n", row->cases[c].name);
+        if (row->large)
+            puts("    large (what --bench takes on GPUs; checked when --case names it)");
     }
 }
 

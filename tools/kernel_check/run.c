@@ -302,19 +302,45 @@ static uint32_t largest_case(const KernelRow *row)
     return largest;
 }
 
+static KernelCase large_case(const KernelRow *row)
+{
+    return (KernelCase){.name = "large", .push = row->large, .input = row->cases[0].input};
+}
+
+/* What a row is measured with: on GPUs a size that keeps the card busy, where it has one. */
+static KernelCase measured_case(const KernelRow *row, const Devices *devices)
+{
+    const KernelCase large = large_case(row);
+    bool fits = row->large && (!row->suits || row->suits(row->large));
+    for (size_t d = 0; d < devices->count && fits; d++) {
+        const GpuCaps *caps = gpu_caps(devices->rig[d].gpu);
+        /* a row that the device cannot run at all is none of the size's business */
+        fits = caps->kind != GPU_CPU && (row->needs & ~caps->bits || !check_obstacle(row, &large, caps));
+    }
+    return fits ? large : row->cases[largest_case(row)];
+}
+
+/* With the words of --push in place of the case's. */
+static tmb_status check_with(Session *session, Worker *worker, size_t first, KernelCase one)
+{
+    uint32_t push[GPU_MAX_PUSH / 4];
+    TRY(overridden(session->options, kernel_at(first), &one, push, &one));
+    return check_shared(session, worker, first, &one);
+}
+
 static tmb_status check_group(Session *session, Worker *worker, size_t first)
 {
     const Options *options = session->options;
     const KernelRow *row = kernel_at(first);
     const bool one_case = options->bench && !strcmp(options->case_name, "*");
-    for (uint32_t c = 0; c < row->case_count && !is_over(session); c++) {
-        uint32_t push[GPU_MAX_PUSH / 4];
-        KernelCase one;
-        if (!glob_match(options->case_name, row->cases[c].name) || (one_case && c != largest_case(row)))
-            continue;
-        TRY(overridden(options, row, &row->cases[c], push, &one));
-        TRY(check_shared(session, worker, first, &one));
-    }
+    if (one_case)
+        return check_with(session, worker, first, measured_case(row, &worker->devices));
+    for (uint32_t c = 0; c < row->case_count && !is_over(session); c++)
+        if (glob_match(options->case_name, row->cases[c].name))
+            TRY(check_with(session, worker, first, row->cases[c]));
+    /* minutes for the references of all, so only when it is asked for */
+    if (row->large && strcmp(options->case_name, "*") && glob_match(options->case_name, "large"))
+        TRY(check_with(session, worker, first, large_case(row)));
     return TMB_OK;
 }
 
@@ -404,7 +430,7 @@ static tmb_status race_one(const Session *session, Rig *rig, const KernelRow *ro
 static tmb_status race(Session *session, Rig *rig)
 {
     const KernelRow *row = kernel_by_name(session->options->as);
-    const KernelCase *one = &row->cases[largest_case(row)];
+    const KernelCase measured = measured_case(row, &session->workers[0].devices), *one = &measured;
     const KernelRow *best;
     Dtype dtypes[GPU_MAX_BIND];
     double mine = 1e9, other = 1e9;
