@@ -129,6 +129,18 @@ bool check_same_truth(const KernelRow *a, const KernelRow *b)
     return same;
 }
 
+/* As a Program would come to it that was made for more rows than it is run with now. */
+static bool suits_with_more_rows(const KernelRow *row, const void *push)
+{
+    enum { MANY = 4096 };
+    uint32_t more[GPU_MAX_PUSH / 4];
+    if (!row->rows_word)
+        return false;
+    memcpy(more, push, row->push_bytes);
+    more[row->rows_word - 1] = (more[row->rows_word - 1] / MANY + 1) * MANY;
+    return row->suits(more);
+}
+
 const char *check_obstacle(const KernelRow *row, const KernelCase *one, const GpuCaps *caps)
 {
     if (row->needs & ~caps->bits)
@@ -136,7 +148,7 @@ const char *check_obstacle(const KernelRow *row, const KernelCase *one, const Gp
     if (row->subgroup_size && (row->subgroup_size != caps->subgroup_min ||
                                row->subgroup_size != caps->subgroup_max))
         return "the row needs subgroups of another size";
-    if (row->suits && !row->suits(one->push))
+    if (row->suits && !row->suits(one->push) && !suits_with_more_rows(row, one->push))
         return "the row is not meant for these sizes";
     uint64_t elements[GPU_MAX_BIND] = {0};
     row->extent(one->push, elements);

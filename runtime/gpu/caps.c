@@ -9,7 +9,7 @@
 #define MIB (1024ull * 1024)
 #define GIB (1024ull * MIB)
 
-enum { VULKAN_1_2 = (1 << 22) | (2 << 12), FLOOR_INVOCATIONS = 128, FLOOR_BIND = 8 };
+enum { VULKAN_1_2 = (1 << 22) | (2 << 12), FLOOR_INVOCATIONS = 256, FLOOR_BIND = 10 };
 
 static uint32_t snapshot_bits(const GpuSnapshot *s)
 {

@@ -39,7 +39,7 @@ extern const KernelCase attention_fwd_cases[ATTENTION_FWD_CASES],
 #define ATTENTION_FIELDS(kind)                                                                \
     .push_bytes = sizeof(AttentionPush), .extent = attention_##kind##_extent,                 \
     .flops = attention_##kind##_flops, .reference = attention_##kind##_reference,             \
-    .cases = attention_##kind##_cases
+    .cases = attention_##kind##_cases, .rows_word = 1
 #define ATTENTION_FAMILY(row_name, kind)                                                      \
     .name = row_name, .family = "attention_" #kind, ATTENTION_FIELDS(kind),                   \
     .case_count = COUNT_OF(attention_##kind##_cases)

@@ -234,6 +234,13 @@ static void put_scale(double *words, uint64_t byte, unsigned bytes, float value)
         words[byte / 4] = bits;
 }
 
+/* Of either sign, as files have them; now and then below the normal numbers of f16, or zero. */
+static float random_scale(Rng *rng, uint64_t number)
+{
+    const double size = 0.01 + 0.05 * rng_double(rng), sign = rng_double(rng) < 0.5 ? -1 : 1;
+    return (float)(sign * size * (number % 11 == 7 ? 0x1p-11 : number % 13 == 9 ? 0 : 1));
+}
+
 void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t seed)
 {
     const DtypeInfo *info = dtype_info(dtype);
@@ -246,7 +253,7 @@ void decode_random_blocks(Dtype dtype, double *words, uint64_t count, uint64_t s
         for (int i = 0; i < 2; i++)
             if (decoder->scale[i].bytes)
                 put_scale(words, start + decoder->scale[i].at, decoder->scale[i].bytes,
-                          (float)(0.01 + 0.05 * rng_double(&rng)));
+                          random_scale(&rng, start / info->block_bytes + (uint64_t)i));
 }
 
 #define KERNEL(...)

@@ -164,7 +164,7 @@ static const KernelCase swiglu_bwd_cases[] = {
 /* 1: small cases go beyond 65,535 groups */
 static const KernelTuning tunings[] = {{{1}}, {{8}}, {{32}}, {{64}}, {{128}}, {{256}}};
 #define ELEMENTWISE                                                        \
-    .spec_count = 1, .tuning = {{64}}, .tunings = tunings,                 \
+    .spec_count = 1, .tuning = {{64}}, .tunings = tunings, .rows_word = 1, \
     .tuning_count = COUNT_OF(tunings), .extent = elementwise_extent,       \
     .grid = elementwise_grid
 #define CASES(name) .cases = name, .case_count = COUNT_OF(name)

@@ -84,6 +84,8 @@ typedef struct KernelRow {
      * every push that it suits, and the last candidate of a family suits all. A Program asks
      * once, with the largest number of rows: the row must be right for fewer as well. */
     bool (*suits)(const void *push);
+    uint32_t rows_word;      /* 1 + the word of push that the rows of a batch make larger, where suits
+                              * looks at it: kernel-check tries sizes that suit with more rows; 0: none */
     /* Sets the constants that follow from the sizes (a head size, say); NULL: none do. */
     void (*specialise)(const void *push, KernelTuning *tuning);
     /* Changes the default tuning for sizes that it would waste; NULL: it serves all. Not

@@ -419,7 +419,7 @@ static void columns_grid(const void *push, const KernelTuning *tuning, uint32_t 
 
 #define COMMON_FIELDS(LAYOUT)                                                         \
     .family = "matmul_" #LAYOUT,                                                      \
-    .push_bytes = sizeof(MatmulPush),                                                 \
+    .push_bytes = sizeof(MatmulPush), .rows_word = MATMUL_ROWS_##LAYOUT,              \
     .bind = {{"a", GPU_READ, .dtype = DTYPE_F32}, {"b", GPU_READ, .dtype = DTYPE_F32},                  \
              {"c", GPU_ADD, .dtype = DTYPE_F32}},                                              \
     .extent = matmul_##LAYOUT##_extent,                                               \

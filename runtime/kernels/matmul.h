@@ -14,6 +14,7 @@ double matmul_flops(const void *push);
 void matmul_nt_reference(const void *push, double *const bind[]);
 void matmul_nn_reference(const void *push, double *const bind[]);
 void matmul_tn_reference(const void *push, double *const bind[]);
+enum { MATMUL_ROWS_nt = 1, MATMUL_ROWS_nn = 1, MATMUL_ROWS_tn = 3 };   /* rows_word: m, m, k */
 enum { MATMUL_NT_CASES = 18, MATMUL_NN_CASES = 19, MATMUL_TN_CASES = 14 };
 extern const KernelCase matmul_nt_cases[MATMUL_NT_CASES], matmul_nn_cases[MATMUL_NN_CASES],
                         matmul_tn_cases[MATMUL_TN_CASES];

@@ -235,7 +235,7 @@ static bool nn_worth_a_unit(const void *push)
     .case_count = COUNT_OF(LAYOUT##_half_cases)
 
 #define COMMON_FIELDS(LAYOUT)                                                         \
-    .push_bytes = sizeof(MatmulPush),                                                 \
+    .push_bytes = sizeof(MatmulPush), .rows_word = MATMUL_ROWS_##LAYOUT,              \
     .spec_count = MATRIX_SPECS,                                                       \
     .specialise = LAYOUT##_specialise,                                                \
     .slow_on_cpu = true,                                                              \

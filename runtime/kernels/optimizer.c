@@ -208,6 +208,17 @@ static bool adamw_input(const void *push, unsigned index, double *values, uint64
     return true;
 }
 
+/* What no gradient has reached yet, such as LoRA's A at the first step: only eps divides 0. */
+static bool adamw_untouched_input(const void *push, unsigned index, double *values, uint64_t count,
+                                  uint64_t seed)
+{
+    if (index == 0 || index == 4)
+        return adamw_input(push, index, values, count, seed);
+    for (uint64_t i = 0; i < count; i++)
+        values[i] = 0;
+    return true;
+}
+
 static bool adamw_bad_step_input(const void *push, unsigned index, double *values,
                                  uint64_t count, uint64_t seed)
 {
@@ -230,6 +241,7 @@ static const KernelCase adamw_cases[] = {
     {"ragged", ADAMW(917, 3), adamw_input},
     {"aligned", ADAMW(919, 8), adamw_input},
     {"bad step", ADAMW(917, 0), adamw_bad_step_input},
+    {"untouched", ADAMW(919, 4), adamw_untouched_input},
     {"folded", ADAMW(4 * 65600, 0), adamw_input},
     {"smollm2", ADAMW(4884480, 0), adamw_input},
 };

@@ -102,6 +102,7 @@ static const KernelRow *row_of(const Product *p, const char *family, Dtype b, bo
     size_t count = kernel_candidates(family, dtypes, gpu_caps(p->gpu), rows, COUNT_OF(rows));
     for (size_t i = 0; i < count; i++)
         if (((rows[i]->needs & GPU_CAP_COOPMAT) != 0) == units && !(rows[i]->needs & GPU_CAP_CPU) &&
+            (!rows[i]->suits || rows[i]->suits(&p->push)) &&
             kernel_fit(gpu_caps(p->gpu), rows[i], NULL, &p->push, &tuning))
             return rows[i];
     return NULL;
