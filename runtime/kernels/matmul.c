@@ -283,10 +283,12 @@ static void tn_tile_specialise(const void *push, KernelTuning *tuning)
 /* Constants of shaders/matmul_rank.comp; its comments say what they are. */
 enum { RANK_THREADS, RANK_ROWS, RANK_COLS, RANK_ALIGNED, RANK_SPECS };
 
-/* More rows read B less often, fewer keep more groups busy and need fewer registers. */
+/* More rows read B less often, fewer keep more groups busy and need fewer registers: the last is what
+ * Intel's hold. */
 static const KernelTuning rank_tunings[] = {
     {{256, 4, 16, 0}}, {{128, 4, 16, 0}}, {{64, 4, 16, 0}}, {{256, 2, 16, 0}},
     {{128, 2, 16, 0}}, {{256, 8, 16, 0}}, {{64, 2, 16, 0}},
+    {{128, 1, 16, 0}},
 };
 
 bool matmul_few_columns(const void *push)
