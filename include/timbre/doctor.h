@@ -16,7 +16,8 @@ typedef enum tmb_verdict {
     TMB_KERNEL_WRONG,
     TMB_KERNEL_NOT_NEEDED,   /* made for hardware that this device does not have */
     TMB_KERNEL_NOT_REACHED,  /* time was up before its turn */
-    TMB_KERNEL_NOT_BUILT     /* the compiler of this build did not know what it needs */
+    TMB_KERNEL_NOT_BUILT,    /* the compiler of this build did not know what it needs */
+    TMB_KERNEL_LEFT_OUT      /* found wrong, deadly or endless by an earlier trial: not used, and not run */
 } tmb_verdict;
 
 typedef struct tmb_doctor_row {
@@ -48,7 +49,7 @@ void tmb_doctor_destroy(tmb_doctor **doctor);
 const tmb_doctor_row *tmb_doctor_rows(const tmb_doctor *doctor, size_t *count);
 
 typedef struct tmb_doctor_summary {
-    unsigned kernels, right, wrong, not_needed, not_reached, not_built;
+    unsigned kernels, right, wrong, not_needed, not_reached, not_built, left_out;
     unsigned kinds_not_reached;   /* of the kernels not reached, those in use */
     double seconds;
     double flops_per_second;   /* f32 multiply-adds in registers, counted as two */

@@ -79,6 +79,17 @@ static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
     return first < count && rows[first] == row;
 }
 
+/* What a process of its own found out about the row, when running it here could end this one or only
+ * show again what is known; NULL: nothing speaks against it. */
+static const char *why_left_out(tmb_doctor *doctor, const GpuCaps *caps, const KernelRow *row)
+{
+    const KernelVerdict *known = row->probe ? policy_verdict(caps->policy, row->name) : NULL;
+    if (!known || (known->finding != FINDING_WRONG && known->finding != FINDING_CRASHED &&
+                   known->finding != FINDING_TIMED_OUT))
+        return NULL;
+    return arena_format(&doctor->arena, "%s (%s)", finding_name(known->finding), known->why);
+}
+
 static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
 {
     doctor->count = kernel_count();
@@ -86,6 +97,7 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
     for (size_t i = 0; i < doctor->count; i++) {
         const KernelRow *row = kernel_at(i);
         const char *why = "", *needless = probe_needless(caps, row);
+        const char *left_out = why_left_out(doctor, caps, row);
         size_t bytes;
         tmb_doctor_row *out = &doctor->rows[i];
         *out = (tmb_doctor_row){.kernel = row->name, .family = row->family,
@@ -93,6 +105,9 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
         if (!kernel_spirv(row->name, &bytes, &why)) {
             out->verdict = TMB_KERNEL_NOT_BUILT;
             out->problem = why;
+        } else if (left_out) {
+            out->verdict = TMB_KERNEL_LEFT_OUT;
+            out->problem = left_out;
         } else if (!next_case(row, caps, -1)) {
             out->verdict = TMB_KERNEL_NOT_NEEDED;
             out->problem = "made for hardware that this device does not have";
@@ -197,7 +212,7 @@ void tmb_doctor_summarise(const tmb_doctor *doctor, tmb_doctor_summary *out)
                                 .flops_per_second = doctor->roof.flops_per_second,
                                 .bytes_per_second = doctor->roof.bytes_per_second};
     unsigned *const counts[] = {&out->right, &out->wrong, &out->not_needed, &out->not_reached,
-                                &out->not_built};
+                                &out->not_built, &out->left_out};
     for (size_t i = 0; i < doctor->count; i++)
         ++*counts[doctor->rows[i].verdict];
     for (size_t i = 0; i < doctor->count; i++)

@@ -127,6 +127,19 @@ static void print_verdict(const tmb_doctor_summary *summary)
                summary->not_built == 1 ? "is" : "are", PLAIN);
 }
 
+/* Nothing to worry about: they are there to be faster, and others do their work. */
+static void print_left_out(const tmb_doctor_row *rows, size_t count, unsigned left_out)
+{
+    if (!left_out)
+        return;
+    printf("%s%u more %s not used on this card, and not run here: an earlier trial found\n", FAINT, left_out,
+           left_out == 1 ? "is" : "are");
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].verdict == TMB_KERNEL_LEFT_OUT)
+            printf("  %s %s\n", rows[i].kernel, rows[i].problem);
+    printf("Other kernels do their work.%s\n", PLAIN);
+}
+
 static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)
 {
     size_t count;
@@ -145,6 +158,7 @@ static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)
     print_areas(rows, count);
     print_problems(rows, count);
     print_verdict(&summary);
+    print_left_out(rows, count, summary.left_out);
     if (summary.wrong)
         print_advice(doctor, info);
 }
@@ -162,7 +176,8 @@ static void add_device(cJSON *report, const tmb_device_info *info)
 /* Card, driver, limits and results; no names of people, machines or files. */
 static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info, const char *caps)
 {
-    static const char *const verdicts[] = {"right", "wrong", "not needed", "not reached", "not built"};
+    static const char *const verdicts[] = {"right", "wrong", "not needed", "not reached", "not built",
+                                            "left out"};
     size_t count;
     tmb_doctor_summary summary;
     const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);

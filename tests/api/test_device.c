@@ -2,6 +2,9 @@
  * Usage: test_device TINY_CHAT_GGUF */
 #include "test.h"
 
+#include "api/api.h"
+#include "base/mem.h"
+#include "kernels/policy.h"
 #include "timbre/timbre.h"
 
 static uint64_t dispatches(tmb_device *device, double *seconds)
@@ -84,6 +87,44 @@ static void unreached_kernels_count(Test *test, tmb_device *device)
     tmb_doctor_destroy(&doctor);
 }
 
+static const tmb_doctor_row *row_of(const tmb_doctor *doctor, const char *kernel)
+{
+    size_t count;
+    const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].kernel, kernel))
+            return &rows[i];
+    return NULL;
+}
+
+/* What ended the process that tried it must not end the doctor's; a row that is used although its
+ * tunings could not be compared has its turn. */
+static void deadly_kernels_are_not_run(Test *test, tmb_device *device)
+{
+    static const struct { const char *kernel; KernelFinding finding; } known[] = {
+        {"matmul_nt_tile_q8_0", FINDING_CRASHED}, {"matmul_nn_tile_q8_0", FINDING_TIMED_OUT},
+        {"matmul_nt_tile_q4_k", FINDING_WRONG},   {"matmul_nt_tile", FINDING_TIMED_OUT},
+    };
+    tmb_doctor *doctor = NULL;
+    tmb_doctor_summary summary;
+    KernelPolicy *policy = MEM_NEW(KernelPolicy);
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        policy_set_verdict(policy, known[i].kernel, known[i].finding, "said by a test");
+    gpu_set_policy(device->gpu, policy);
+    REQUIRE_OK(test, tmb_doctor_run(&(tmb_doctor_params){.device = device, .seconds = 1e-9}, &doctor));
+    tmb_doctor_summarise(doctor, &summary);
+    CHECK(test, summary.left_out == 3 && summary.wrong == 0);
+    for (size_t i = 0; i < 3; i++) {
+        const tmb_doctor_row *row = row_of(doctor, known[i].kernel);
+        CHECK(test, row && row->verdict == TMB_KERNEL_LEFT_OUT && !row->cases && !row->in_use);
+        CHECK(test, row && strstr(row->problem, finding_name(known[i].finding)));
+        CHECK(test, row && strstr(row->problem, "said by a test"));
+    }
+    CHECK(test, row_of(doctor, "matmul_nt_tile")->verdict == TMB_KERNEL_NOT_REACHED);
+    tmb_doctor_destroy(&doctor);
+    gpu_set_policy(device->gpu, NULL);
+}
+
 int main(int argc, char **argv)
 {
     Test test = {.name = "device"};
@@ -98,6 +139,7 @@ int main(int argc, char **argv)
         memory_is_counted(&test, device, model);
         times_are_reset(&test, device, model);
         unreached_kernels_count(&test, device);
+        deadly_kernels_are_not_run(&test, device);
     }
     tmb_model_close(&model);
     tmb_device_close(&device);
