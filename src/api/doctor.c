@@ -36,12 +36,14 @@ static const KernelCase *next_case(const KernelRow *row, const GpuCaps *caps, do
     return best;
 }
 
-/* A pipeline that does not compile is a wrong kernel; a lost device ends everything. */
+/* Only numbers make a kernel wrong: without memory, or with a compiler that refuses it, nothing was
+ * compared. A lost device ends everything. */
 static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row, tmb_doctor_row *out)
 {
     Text problems = {0};
     const KernelCase *one = next_case(row, gpu_caps(rig->gpu), -1);
-    for (; one && out->cases < CASES_PER_KERNEL && !problems.bytes;
+    out->verdict = TMB_KERNEL_RIGHT;
+    for (; one && out->cases < CASES_PER_KERNEL && out->verdict == TMB_KERNEL_RIGHT;
          one = next_case(row, gpu_caps(rig->gpu), check_cost(row, one))) {
         out->cases++;
         tmb_status status = check_row(rig, row, NULL, one, &problems);
@@ -50,24 +52,32 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
             text_finish(&problems);
             return fail(TMB_DEVICE_LOST, "the device broke down in kernel %s: %s", row->name, why);
         }
+        if (problems.bytes)
+            out->verdict = TMB_KERNEL_WRONG;
+        else if (status != TMB_OK)
+            out->verdict = TMB_KERNEL_UNTRIED;
         if (status != TMB_OK)
             text_print(&problems, "    %s\n", tmb_last_error());
         if (problems.bytes)
             out->problem = arena_format(&doctor->arena, "case %s:\n%s", one->name, problems.data);
     }
-    out->verdict = problems.bytes ? TMB_KERNEL_WRONG : TMB_KERNEL_RIGHT;
     text_finish(&problems);
     return TMB_OK;
 }
 
-/* The row of its family, of those with the same types, that this device would use. Families that
- * only play another kernel in plain code are used by nothing. */
-static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
+/* Whether nothing chooses the row here: families that only play another kernel in plain code are for
+ * tests, and rows that need trust are passed over without it. */
+static bool is_never_used(const KernelRow *row, const GpuCaps *caps)
 {
     static const char played[] = "_emulated";
     const size_t length = strlen(row->family);
-    if (length >= sizeof played && !strcmp(row->family + length - (sizeof played - 1), played))
-        return false;
+    return !kernel_trusted(caps, row) ||
+           (length >= sizeof played && !strcmp(row->family + length - (sizeof played - 1), played));
+}
+
+/* The row of its family, of those with the same types, that this device would use. */
+static bool is_first_choice(const KernelRow *row, const GpuCaps *caps)
+{
     Dtype dtypes[GPU_MAX_BIND];
     const KernelRow *rows[CANDIDATES];
     size_t first = 0;
@@ -101,6 +111,7 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
         size_t bytes;
         tmb_doctor_row *out = &doctor->rows[i];
         *out = (tmb_doctor_row){.kernel = row->name, .family = row->family,
+                                .never_used = is_never_used(row, caps),
                                 .verdict = TMB_KERNEL_NOT_REACHED, .problem = "time was up"};
         if (!kernel_spirv(row->name, &bytes, &why)) {
             out->verdict = TMB_KERNEL_NOT_BUILT;
@@ -115,23 +126,28 @@ static void prepare(tmb_doctor *doctor, const GpuCaps *caps)
             out->verdict = TMB_KERNEL_NOT_NEEDED;
             out->problem = needless;
         } else {
-            out->in_use = is_first_choice(row, caps);
+            out->in_use = !out->never_used && is_first_choice(row, caps);
         }
     }
 }
 
-/* Strikes the capabilities of wrong kernels until no wrong one is left that could be chosen. */
+static bool misleads(const tmb_doctor_row *row)
+{
+    return row->verdict == TMB_KERNEL_WRONG && !row->never_used;
+}
+
+/* Strikes the capabilities of wrong kernels that are used until none is left that could be chosen. */
 static void find_remedy(tmb_doctor *doctor, const GpuCaps *caps)
 {
     uint32_t strike = 0;
     bool wrong = false, possible = true;
     for (size_t i = 0; i < doctor->count; i++)
-        if (doctor->rows[i].verdict == TMB_KERNEL_WRONG) {
+        if (misleads(&doctor->rows[i])) {
             wrong = true;
             strike |= kernel_at(i)->needs;
         }
     for (size_t i = 0; i < doctor->count; i++)
-        if (doctor->rows[i].verdict == TMB_KERNEL_WRONG) {
+        if (misleads(&doctor->rows[i])) {
             doctor->rows[i].avoidable = (kernel_at(i)->needs & strike) != 0;
             possible = possible && doctor->rows[i].avoidable;
         }
@@ -212,11 +228,14 @@ void tmb_doctor_summarise(const tmb_doctor *doctor, tmb_doctor_summary *out)
                                 .flops_per_second = doctor->roof.flops_per_second,
                                 .bytes_per_second = doctor->roof.bytes_per_second};
     unsigned *const counts[] = {&out->right, &out->wrong, &out->not_needed, &out->not_reached,
-                                &out->not_built, &out->left_out};
-    for (size_t i = 0; i < doctor->count; i++)
-        ++*counts[doctor->rows[i].verdict];
-    for (size_t i = 0; i < doctor->count; i++)
-        out->kinds_not_reached += doctor->rows[i].verdict == TMB_KERNEL_NOT_REACHED && doctor->rows[i].in_use;
+                                &out->not_built, &out->left_out, &out->untried};
+    for (size_t i = 0; i < doctor->count; i++) {
+        const tmb_doctor_row *row = &doctor->rows[i];
+        ++*counts[row->verdict];
+        out->kinds_not_reached += row->verdict == TMB_KERNEL_NOT_REACHED && row->in_use;
+        out->wrong_in_use += misleads(row);
+        out->untried_in_use += row->verdict == TMB_KERNEL_UNTRIED && !row->never_used;
+    }
 }
 
 const char *tmb_doctor_remedy(const tmb_doctor *doctor)

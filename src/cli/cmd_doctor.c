@@ -59,31 +59,42 @@ static void show_progress(void *context, const char *kernel, unsigned done, unsi
     fflush(stderr);
 }
 
+static void print_area(const char *name, unsigned right, unsigned wrong, unsigned untried)
+{
+    printf("  %s%-7s%s  %-24s", wrong || untried ? RED : GREEN, wrong ? "wrong" : untried ? "untried" : "right",
+           PLAIN, name);
+    if (wrong)
+        printf("%u of %u kernels %s wrong numbers\n", wrong, right + wrong + untried,
+               wrong == 1 ? "computes" : "compute");
+    else if (untried)
+        printf("%u of %u kernels could not be tried\n", untried, right + untried);
+    else
+        printf("%u kernel%s\n", right, plural(right));
+}
+
+/* Those that nothing uses here are told apart from the rest, below. */
 static void print_areas(const tmb_doctor_row *rows, size_t count)
 {
     for (size_t a = 0; a < AREAS; a++) {
-        unsigned right = 0, wrong = 0;
+        unsigned right = 0, wrong = 0, untried = 0;
         for (size_t i = 0; i < count; i++)
             if (area_of(rows[i].family) == a) {
                 right += rows[i].verdict == TMB_KERNEL_RIGHT;
-                wrong += rows[i].verdict == TMB_KERNEL_WRONG;
+                wrong += rows[i].verdict == TMB_KERNEL_WRONG && !rows[i].never_used;
+                untried += rows[i].verdict == TMB_KERNEL_UNTRIED && !rows[i].never_used;
             }
-        if (!right && !wrong)
-            continue;
-        printf("  %s%s%s  %-24s", wrong ? RED : GREEN, wrong ? "wrong" : "right", PLAIN, areas[a].name);
-        if (wrong)
-            printf("%u of %u kernels %s wrong numbers\n", wrong, right + wrong,
-                   wrong == 1 ? "computes" : "compute");
-        else
-            printf("%u kernel%s\n", right, plural(right));
+        if (right || wrong || untried)
+            print_area(areas[a].name, right, wrong, untried);
     }
 }
 
 static void print_problems(const tmb_doctor_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (rows[i].verdict == TMB_KERNEL_WRONG)
-            printf("\n%s%s%s, %s", RED, rows[i].kernel, PLAIN, rows[i].problem);
+        if (rows[i].verdict == TMB_KERNEL_WRONG || rows[i].verdict == TMB_KERNEL_UNTRIED)
+            printf("\n%s%s%s%s%s, %s", rows[i].never_used ? "" : RED, rows[i].kernel, PLAIN,
+                   rows[i].verdict == TMB_KERNEL_WRONG ? " computes wrong numbers" : " could not be tried",
+                   rows[i].never_used ? ", and is not used here" : "", rows[i].problem);
 }
 
 /* What the owner can do, in the order of what helps. */
@@ -102,19 +113,39 @@ static void print_advice(const tmb_doctor *doctor, const tmb_device_info *info)
            "     card and driver, and nothing about you.\n");
 }
 
-static void print_verdict(const tmb_doctor_summary *summary)
+/* What the exit code stands for. */
+static void print_judgement(const tmb_doctor_summary *summary)
 {
-    unsigned tried = summary->right + summary->wrong;
+    const unsigned wrong = summary->wrong_in_use, untried = summary->untried_in_use;
     printf("\n");
     if (summary->kinds_not_reached)
         printf("%sThe time was up before %u of the kernels in use had their turn: the machine is busy.%s\n"
                "Run this again when it is not.\n", RED, summary->kinds_not_reached, PLAIN);
-    if (summary->wrong)
-        printf("%s%u of %u kernels %s wrong numbers on this card.%s\n", RED, summary->wrong, tried,
-               summary->wrong == 1 ? "computes" : "compute", PLAIN);
-    else
-        printf("%sAll %u kernels %scompute correctly on this card.%s\n", GREEN, tried,
-               summary->kinds_not_reached ? "that were tried " : "", PLAIN);
+    if (wrong)
+        printf("%s%u of %u kernels %s wrong numbers on this card.%s\n", RED, wrong, summary->right + wrong,
+               wrong == 1 ? "computes" : "compute", PLAIN);
+    else if (summary->right)
+        printf("%sAll %u kernels %scompute correctly on this card.%s\n", GREEN, summary->right,
+               summary->kinds_not_reached || untried ? "that were tried " : "", PLAIN);
+    if (untried)
+        printf("%s%u kernel%s could not be tried, for the reason%s above: whether %s right is not known.%s\n"
+               "If it is memory, close what else uses the card, and run this again. If it is the compiler,\n"
+               "install the newest driver; if that does not help, please send the file of\n"
+               "'timbre doctor --report FILE' with a bug report.\n", RED, untried, plural(untried),
+               plural(untried), untried == 1 ? "it is" : "they are", PLAIN);
+}
+
+static void print_verdict(const tmb_doctor_summary *summary)
+{
+    const unsigned wrong = summary->wrong - summary->wrong_in_use;
+    const unsigned untried = summary->untried - summary->untried_in_use;
+    print_judgement(summary);
+    if (wrong)
+        printf("%s%u more %s wrong numbers, but nothing on this card uses %s.%s\n", FAINT, wrong,
+               wrong == 1 ? "computes" : "compute", wrong == 1 ? "it" : "them", PLAIN);
+    if (untried)
+        printf("%s%u more could not be tried, but nothing on this card uses %s.%s\n", FAINT, untried,
+               untried == 1 ? "it" : "them", PLAIN);
     if (summary->not_needed)
         printf("%s%u more %s made for other hardware and not used here.%s\n", FAINT, summary->not_needed,
                summary->not_needed == 1 ? "is" : "are", PLAIN);
@@ -159,7 +190,7 @@ static void print_report(const tmb_doctor *doctor, const tmb_device_info *info)
     print_problems(rows, count);
     print_verdict(&summary);
     print_left_out(rows, count, summary.left_out);
-    if (summary.wrong)
+    if (summary.wrong_in_use)
         print_advice(doctor, info);
 }
 
@@ -177,7 +208,7 @@ static void add_device(cJSON *report, const tmb_device_info *info)
 static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info, const char *caps)
 {
     static const char *const verdicts[] = {"right", "wrong", "not needed", "not reached", "not built",
-                                            "left out"};
+                                            "left out", "untried"};
     size_t count;
     tmb_doctor_summary summary;
     const tmb_doctor_row *rows = tmb_doctor_rows(doctor, &count);
@@ -193,6 +224,9 @@ static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info,
     cJSON_AddNumberToObject(report, "seconds", summary.seconds);
     cJSON_AddNumberToObject(report, "right", summary.right);
     cJSON_AddNumberToObject(report, "wrong", summary.wrong);
+    cJSON_AddNumberToObject(report, "wrong_in_use", summary.wrong_in_use);
+    cJSON_AddNumberToObject(report, "untried", summary.untried);
+    cJSON_AddNumberToObject(report, "untried_in_use", summary.untried_in_use);
     if (remedy)
         cJSON_AddStringToObject(report, "remedy", remedy);
     cJSON *kernels = cJSON_AddArrayToObject(report, "kernels");
@@ -202,6 +236,7 @@ static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info,
         cJSON_AddStringToObject(row, "kernel", rows[i].kernel);
         cJSON_AddStringToObject(row, "verdict", verdicts[rows[i].verdict]);
         cJSON_AddNumberToObject(row, "cases", rows[i].cases);
+        cJSON_AddBoolToObject(row, "never_used", rows[i].never_used);
         if (rows[i].problem[0])
             cJSON_AddStringToObject(row, "problem", rows[i].problem);
     }
@@ -218,6 +253,18 @@ static tmb_status write_report(const char *path, const tmb_doctor *doctor, const
     free(text);
     cJSON_Delete(report);
     return status;
+}
+
+/* A kernel in use that could not be tried is no reason to trust the card either. */
+static tmb_status judge(const tmb_doctor_summary *summary)
+{
+    if (summary->wrong_in_use)
+        return fail(TMB_FAILED, "wrong numbers from %u of %u kernels", summary->wrong_in_use,
+                    summary->right + summary->wrong_in_use);
+    if (summary->untried_in_use)
+        return fail(TMB_FAILED, "%u of %u kernels could not be tried", summary->untried_in_use,
+                    summary->right + summary->untried_in_use);
+    return TMB_OK;
 }
 
 tmb_status cmd_doctor(const CliArgs *args)
@@ -245,9 +292,7 @@ tmb_status cmd_doctor(const CliArgs *args)
         TRY_OR(done, status, write_report(args->report, doctor, &info, args->caps));
     if (args->report && !args->json && !args->quiet)
         printf("\nThe report is in %s.\n", args->report);
-    if (summary.wrong)
-        status = fail(TMB_FAILED, "wrong numbers from %u of %u kernels", summary.wrong,
-                      summary.right + summary.wrong);
+    status = judge(&summary);
 done:
     tmb_doctor_destroy(&doctor);
     tmb_device_close(&device);
