@@ -49,6 +49,8 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
         tmb_status status = check_row(rig, row, NULL, one, &problems);
         if (status == TMB_DEVICE_LOST) {
             const char *why = arena_string(&doctor->arena, tmb_last_error());
+            out->verdict = TMB_KERNEL_UNTRIED;
+            out->problem = arena_format(&doctor->arena, "case %s:\n    the device broke down: %s\n", one->name, why);
             text_finish(&problems);
             return fail(TMB_DEVICE_LOST, "the device broke down in kernel %s: %s", row->name, why);
         }
@@ -181,28 +183,32 @@ static tmb_status run_pass(tmb_doctor *doctor, const tmb_doctor_params *params, 
     return TMB_OK;
 }
 
+static tmb_status run_all(tmb_doctor *doctor, const tmb_doctor_params *params, Rig *rig, double begin)
+{
+    /* a device too full to be measured is checked all the same */
+    if (kernel_roof(rig->gpu, &doctor->roof) == TMB_DEVICE_LOST)
+        return fail(TMB_DEVICE_LOST, "the device broke down while its speed was measured");
+    TRY(run_pass(doctor, params, rig, true, begin));
+    TRY(run_pass(doctor, params, rig, false, begin));
+    return TMB_OK;
+}
+
 tmb_status tmb_doctor_run(const tmb_doctor_params *params, tmb_doctor **out)
 {
     tmb_doctor *doctor = MEM_NEW(tmb_doctor);
     Rig rig = {.gpu = params->device->gpu};
     const double begin = os_seconds();
-    tmb_status status = TMB_OK;
-    *out = NULL;
     prepare(doctor, gpu_caps(rig.gpu));
-    /* a device too full to be measured is checked all the same */
-    if (kernel_roof(rig.gpu, &doctor->roof) == TMB_DEVICE_LOST) {
-        status = fail(TMB_DEVICE_LOST, "the device broke down while its speed was measured");
-        goto done;
-    }
-    TRY_OR(done, status, run_pass(doctor, params, &rig, true, begin));
-    TRY_OR(done, status, run_pass(doctor, params, &rig, false, begin));
+    tmb_status status = run_all(doctor, params, &rig, begin);
+    for (size_t i = 0; i < doctor->count && status == TMB_DEVICE_LOST; i++)
+        if (doctor->rows[i].verdict == TMB_KERNEL_NOT_REACHED)
+            doctor->rows[i].problem = "the device broke down before its turn";
     find_remedy(doctor, gpu_caps(rig.gpu));
     doctor->seconds = os_seconds() - begin;
-    *out = doctor;
-    doctor = NULL;
-done:
     rig_finish(&rig);
-    tmb_doctor_destroy(&doctor);
+    if (status != TMB_OK && status != TMB_DEVICE_LOST)
+        tmb_doctor_destroy(&doctor);
+    *out = doctor;
     return status;
 }
 

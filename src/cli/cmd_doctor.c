@@ -204,8 +204,10 @@ static void add_device(cJSON *report, const tmb_device_info *info)
     cJSON_AddNumberToObject(device, "max_invocations", info->max_invocations);
 }
 
-/* Card, driver, limits and results; no names of people, machines or files. */
-static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info, const char *caps)
+/* Card, driver, limits and results; no names of people, machines or files. `failure`: what ended the
+ * test, NULL: it went through. */
+static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info, const char *caps,
+                          const char *failure)
 {
     static const char *const verdicts[] = {"right", "wrong", "not needed", "not reached", "not built",
                                             "left out", "untried"};
@@ -217,6 +219,8 @@ static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info,
     tmb_doctor_summarise(doctor, &summary);
     cJSON_AddStringToObject(report, "timbre", tmb_version());
     cJSON_AddStringToObject(report, "commit", tmb_commit());
+    if (failure)
+        cJSON_AddStringToObject(report, "failure", failure);
     add_device(report, info);
     cJSON_AddStringToObject(report, "caps", caps ? caps : "all");
     cJSON_AddNumberToObject(report, "flops_per_second", summary.flops_per_second);
@@ -243,16 +247,30 @@ static cJSON *report_json(const tmb_doctor *doctor, const tmb_device_info *info,
     return report;
 }
 
-static tmb_status write_report(const char *path, const tmb_doctor *doctor, const tmb_device_info *info,
-                               const char *caps)
+static tmb_status write_report(const CliArgs *args, const tmb_doctor *doctor, const tmb_device_info *info,
+                               const char *failure)
 {
-    cJSON *report = report_json(doctor, info, caps);
+    if (!args->report)
+        return TMB_OK;
+    cJSON *report = report_json(doctor, info, args->caps, failure);
     char *text = cJSON_Print(report);
-    tmb_status status = text ? os_write_file(path, text, strlen(text))
+    tmb_status status = text ? os_write_file(args->report, text, strlen(text))
                              : fail(TMB_OUT_OF_HOST, "no memory for the report");
     free(text);
     cJSON_Delete(report);
+    if (status == TMB_OK && !args->json && !args->quiet)
+        printf("\nThe report is in %s.\n", args->report);
     return status;
+}
+
+/* The report of a card that broke down is the one that is needed most. */
+static tmb_status report_lost(const CliArgs *args, const tmb_doctor *doctor, const tmb_device_info *info)
+{
+    char failure[1024];
+    snprintf(failure, sizeof failure, "%s", tmb_last_error());
+    if (write_report(args, doctor, info, failure) != TMB_OK)
+        fprintf(stderr, "warning: %s\n", tmb_last_error());
+    return fail(TMB_DEVICE_LOST, "%s", failure);
 }
 
 /* A kernel in use that could not be tried is no reason to trust the card either. */
@@ -281,17 +299,16 @@ tmb_status cmd_doctor(const CliArgs *args)
                                                  .progress = progress ? show_progress : NULL}, &doctor);
     if (progress)
         fprintf(stderr, "\r\033[K");
+    if (status == TMB_DEVICE_LOST)
+        status = report_lost(args, doctor, &info);
     if (status != TMB_OK)
         goto done;
     tmb_doctor_summarise(doctor, &summary);
     if (args->json)
-        cli_print_json(report_json(doctor, &info, args->caps));
+        cli_print_json(report_json(doctor, &info, args->caps, NULL));
     else
         print_report(doctor, &info);
-    if (args->report)
-        TRY_OR(done, status, write_report(args->report, doctor, &info, args->caps));
-    if (args->report && !args->json && !args->quiet)
-        printf("\nThe report is in %s.\n", args->report);
+    TRY_OR(done, status, write_report(args, doctor, &info, NULL));
     status = judge(&summary);
 done:
     tmb_doctor_destroy(&doctor);

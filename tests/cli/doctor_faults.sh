@@ -1,5 +1,6 @@
 #!/bin/sh
-# doctor_faults.sh TIMBRE, under the fault layer: a card without memory has no wrong kernels.
+# doctor_faults.sh TIMBRE, under the fault layer: a card without memory has no wrong kernels, and one
+# that breaks down has a report.
 timbre=$1
 . "$(dirname "$0")/check.inc"
 check_also=output
@@ -30,5 +31,17 @@ check 'nothing is called wrong' lacks 'wrong numbers'
 check 'nobody is alarmed' lacks 'Do not trust\|--caps'
 check 'the report says so' says '"verdict":.*"untried"' report.json
 check 'the report knows none that is wrong' says '"wrong":[^0-9]*0,' report.json
+
+rm report.json
+check 'a lost device is exit 4' doctor 'lost@submit:60' 4
+check 'its kernel is named' says 'the device broke down in kernel [a-z]'
+check 'the report is spoken of' says 'The report is in report.json'
+check 'the report says what happened' says '"failure":.*"the device broke down in kernel ' report.json
+check 'the report has what was found before' says '"verdict":.*"right"' report.json
+check 'the report has what broke' says 'the device broke down: ' report.json
+check 'the report has what was left' says 'the device broke down before its turn' report.json
+rm report.json
+check 'a device lost at once is exit 4' doctor 'lost@submit:8' 4
+check 'that report says what happened' says '"failure":.*"the device broke down while its speed' report.json
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]
