@@ -234,6 +234,8 @@ static tmb_status open_and_try(const Instance *instance, uint32_t index,
                                const GpuSnapshot *snapshot, const GpuParams *params, Gpu **out)
 {
     tmb_status status = device_open(instance, instance->devices[index], snapshot, params, out);
+    if (status == TMB_OK)
+        (*out)->index = index;
     if (status == TMB_OK && !params->compile_only)
         status = device_trial(*out);
     if (status != TMB_OK)
@@ -324,6 +326,11 @@ void gpu_close(Gpu **gpu)
 const GpuCaps *gpu_caps(const Gpu *gpu)
 {
     return &gpu->caps;
+}
+
+uint32_t gpu_index(const Gpu *gpu)
+{
+    return gpu->index;
 }
 
 const char *gpu_why(const Gpu *gpu)

@@ -92,6 +92,9 @@ const char *gpu_notice(Gpu *gpu);
 const GpuCaps *gpu_caps(const Gpu *gpu);
 /* Gives the Gpu a policy for its caps, one block from malloc, in place of an earlier one. */
 void gpu_set_policy(Gpu *gpu, struct KernelPolicy *policy);
+/* The device's place in the order --device counts: another process that opens it by this number has
+ * the same one, also where several match a name. */
+uint32_t gpu_index(const Gpu *gpu);
 const char *gpu_why(const Gpu *gpu);    /* "llvmpipe …: the only device found" */
 
 /* One entry per device found, in the order --device counts; `problem` is empty

@@ -106,6 +106,7 @@ typedef struct Profile {
 struct Gpu {
     Instance instance;
     VkPhysicalDevice physical;
+    uint32_t index;              /* of `physical` among those of the instance */
     VkDevice device;
     VkQueue queue;
     struct VolkDeviceTable vk;

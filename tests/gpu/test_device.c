@@ -275,6 +275,30 @@ static const uint32_t undeclared_spirv[] = {
 };
 
 /* Validation is silent on our own use, and loud when a rule is broken. */
+/* Another process finds the same device by its number, whichever way it was chosen here. */
+static void a_device_knows_its_number(Test *test)
+{
+    GpuListing *list = NULL;
+    size_t count = 0;
+    Gpu *gpu = NULL;
+    char number[24];
+    REQUIRE_OK(test, gpu_list(&list, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].problem[0])
+            continue;
+        snprintf(number, sizeof number, "%zu", i);
+        if (CHECK_OK(test, gpu_open(&(GpuParams){.device = number}, &gpu)))
+            CHECK(test, gpu_index(gpu) == i);
+        gpu_close(&gpu);
+    }
+    if (CHECK_OK(test, gpu_open(&(GpuParams){0}, &gpu))) {
+        REQUIRE(test, gpu_index(gpu) < count);
+        CHECK_STRING(test, list[gpu_index(gpu)].caps.name, gpu_caps(gpu)->name);
+    }
+    gpu_close(&gpu);
+    free(list);
+}
+
 static void validation_is_heard(Test *test)
 {
     Gpu *gpu = NULL;
@@ -316,6 +340,7 @@ int main(void)
         the_cap_refuses(&test);
         times_are_kept(&test);
         a_device_is_chosen_by_name(&test);
+        a_device_knows_its_number(&test);
         validation_is_heard(&test);
     }
     return test_end(&test);

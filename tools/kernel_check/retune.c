@@ -101,7 +101,10 @@ tmb_status retune_device(const Options *options, Gpu *gpu)
     TRY(shape_of(options, &shape));
     char *program = os_executable(), *path = probe_path(gpu_caps(gpu), &shape);
     const double begin = os_seconds();
-    probe_device(gpu, &(ProbeHelper){.program = program, .command = command, .device = options->device,
+    /* this one, not the one that would be chosen: all devices have their turn */
+    char device[16];
+    snprintf(device, sizeof device, "%u", (unsigned)gpu_index(gpu));
+    probe_device(gpu, &(ProbeHelper){.program = program, .command = command, .device = device,
                                      .caps = options->caps, .shape = &shape, .seconds = PROBE_SECONDS,
                                      .row_seconds = PROBE_ROW_SECONDS, .again = true, .wanted = is_wanted,
                                      .timed = keep, .context = &times});
