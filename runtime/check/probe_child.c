@@ -53,16 +53,20 @@ static tmb_status check_all(Gpu *gpu, const KernelRow *row, const KernelTuning *
     return status;
 }
 
-/* What would be used without this row: products with operands in f16 stand in for the same ones
- * in f32. */
+/* What would be used without this row: of the same types, as kernels of others read more or less; but
+ * products with operands in f16 stand in for the same ones in f32. */
 static const KernelRow *rival_of(const GpuCaps *caps, const KernelRow *row, const void *push)
 {
     char family[POLICY_NAME];
+    Dtype dtypes[GPU_MAX_BIND] = {0};
     snprintf(family, sizeof family, "%s", row->family);
     char *half = strstr(family, "_half");
     if (half)
         *half = '\0';
-    return kernel_choose(family, NULL, caps, push);
+    for (uint32_t i = 0; i < kernel_bind_count(row); i++)
+        dtypes[i] = row->bind[i].dtype;
+    const KernelRow *same = half ? NULL : kernel_choose(family, dtypes, caps, push);
+    return same ? same : kernel_choose(family, NULL, caps, push);
 }
 
 static uint32_t halved(uint32_t size, unsigned times, uint32_t least)

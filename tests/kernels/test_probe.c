@@ -41,8 +41,8 @@ static void print_line(const char *text)
     puts(text);
 }
 
-/* A row that stands in for two dispatches, at sizes that a CPU driver has done at once. */
-static int race_two(void)
+/* This row's race, at sizes that a CPU driver has done at once. */
+static int race_small(const char *name)
 {
     const KernelShape small = {.rows = 32, .hidden = 256, .ffn = 256, .heads = 4, .kv_heads = 4,
                                .head_dim = 64, .vocab = 256};
@@ -50,7 +50,7 @@ static int race_two(void)
     Gpu *gpu;
     if (gpu_open(&(GpuParams){0}, &gpu) != TMB_OK)
         return 77;
-    probe_row(gpu, kernel_by_name("matmul_nt_tile_q8_0"), &small, os_seconds() + 60, line);
+    probe_row(gpu, kernel_by_name(name), &small, os_seconds() + 60, line);
     gpu_close(&gpu);
     puts(line);
     return 0;
@@ -107,8 +107,8 @@ static int child(const char *mode, const char *rows)
 {
     if (!strcmp(mode, "right") || !strcmp(mode, "wrong"))
         return probe_here(!strcmp(mode, "right"));
-    if (!strcmp(mode, "two dispatches"))
-        return race_two();
+    if (!strcmp(mode, "race small"))
+        return race_small(rows);
     if (!strcmp(mode, "crash"))
         abort();
     while (!strcmp(mode, "hang"))
@@ -281,9 +281,15 @@ static void numbers_are_compared(Test *test, const char *program)
     verdict = tried(program, "wrong", "scale", 100, &policy);
     CHECK(test, verdict && verdict->finding == FINDING_WRONG);
     CHECK(test, verdict && strstr(verdict->why, "want 12345"));
-    verdict = tried(program, "two dispatches", "matmul_nt_tile_q8_0", 100, &policy);
+    verdict = tried(program, "race small", "matmul_nt_tile_q8_0", 100, &policy);
     CHECK(test, verdict && verdict->finding <= FINDING_SLOWER);
     CHECK(test, verdict && strstr(verdict->why, "of expand_q8_0+matmul_nt_"));
+    /* vectors race those of their own type */
+    verdict = tried(program, "race small", "matvec_q4_k", 100, &policy);
+    CHECK(test, verdict && verdict->finding <= FINDING_SLOWER);
+    CHECK(test, verdict && (strstr(verdict->why, "of matvec_q4_k") || strstr(verdict->why, "measured here")));
+    if (verdict)
+        printf("matvec_q4_k: %s\n", verdict->why);
 }
 
 /* One tuning is timed whatever the hour, and the rest when there is time. */
