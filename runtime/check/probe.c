@@ -415,7 +415,7 @@ static size_t list_rows(const ProbeHelper *helper, const GpuCaps *caps, const Ke
         const KernelRow *row = kernel_at(i);
         const KernelVerdict *verdict = policy_verdict(policy, row->name);
         const bool later = verdict && verdict->finding == FINDING_LATER;
-        if ((row->instead[0] != NULL) != instead ||
+        if ((row->instead[0] != NULL) != instead || (helper->probes_only && !row->probe) ||
             !probe_applies(caps, row, shape, helper->again || later) ||
             (helper->wanted && !helper->wanted(helper->context, row)) ||
             (verdict && !later && !helper->again))
@@ -536,8 +536,38 @@ static size_t find_out(const ProbeHelper *helper, const GpuCaps *caps, KernelPol
     return count + more;
 }
 
-void probe_device(Gpu *gpu, const ProbeHelper *helper)
+/* Whether the file could be written; that it is being written now is no reason against it. */
+static bool is_writable(const char *path)
 {
+    OsReplace *file = NULL;
+    if (!path)
+        return false;
+    const tmb_status status = os_replace_begin(path, &file);
+    if (file)
+        os_replace_abort(&file);
+    return status == TMB_OK || status == TMB_BUSY;
+}
+
+/* There is something to race and no place for what is found: asked before, so that no command spends its
+ * first seconds on what the next one has to find out again. */
+static bool is_in_vain(const ProbeHelper *helper, const GpuCaps *caps, const KernelPolicy *policy, const char *path)
+{
+    const KernelRow *rows[POLICY_VERDICTS];
+    return helper->program && !helper->again && !os_interrupted() &&
+           list_rows(helper, caps, policy, false, rows, POLICY_VERDICTS) && !is_writable(path);
+}
+
+static void tell_in_vain(const char *path, size_t count, double seconds)
+{
+    log_warning("%s%swhat is found out about kernels is not remembered: %zu were tried in %.1f s, and will be by "
+                "every command; tunings were not compared. It needs a cache folder that can be written "
+                "($XDG_CACHE_HOME, on Windows %%LOCALAPPDATA%%)", path ? path : "", path ? ": " : "", count, seconds);
+}
+
+void probe_device(Gpu *gpu, const ProbeHelper *given)
+{
+    ProbeHelper asked = *given;
+    const ProbeHelper *helper = &asked;
     const GpuCaps *caps = gpu_caps(gpu);
     KernelPolicy *policy = MEM_NEW(KernelPolicy);
     char *path = probe_path(caps, helper->shape), made_by[sizeof policy->made_by];
@@ -551,8 +581,12 @@ void probe_device(Gpu *gpu, const ProbeHelper *helper)
     const double begin = os_seconds();
     KernelPolicy *before = MEM_NEW(KernelPolicy);
     *before = *policy;
+    const bool in_vain = is_in_vain(helper, caps, policy, path);
+    asked.probes_only |= in_vain;
     const size_t count = helper->program && !os_interrupted() ? find_out(helper, caps, policy, rows) : 0;
-    if (count) {
+    if (in_vain)
+        tell_in_vain(path, count, os_seconds() - begin);
+    else if (count) {
         const size_t later = leave_the_rest(caps, rows, count, before, policy);
         tell_all(rows, count, later, os_seconds() - begin, policy);
         probe_remember(path, policy);

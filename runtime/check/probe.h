@@ -58,6 +58,7 @@ typedef struct ProbeHelper {
     double seconds;              /* for all rows; what is not done then is left to the next run */
     double row_seconds;          /* for one row: a child that takes longer for it is ended, 0: no limit */
     bool again;                  /* what is remembered of the rows does not count */
+    bool probes_only;            /* tunings stay as they are: only what nothing uses untried is tried */
     /* These rows only, NULL: all; and told what every tuning took (TUNE_DEFAULT: what would be
      * used without the race), NULL: nobody. */
     bool (*wanted)(void *context, const KernelRow *row);
@@ -90,8 +91,9 @@ void probe_remember(const char *path, const KernelPolicy *policy);
 /* Where it is remembered, malloc'd; NULL: nowhere. */
 char *probe_path(const GpuCaps *caps, const KernelShape *shape);
 /* Loads what is known of this device from the cache folder, tries what is not, remembers it there
- * and gives the policy to the Gpu. One line for each row tried goes to the log. Failing to read or
- * write the file costs time only. */
+ * and gives the policy to the Gpu. One line for each row tried goes to the log. Where nothing can be
+ * remembered, which would have every command race for seconds, only rows marked `probe` are tried, and one
+ * warning says so; not so with `again`, which somebody asked for. */
 void probe_device(Gpu *gpu, const ProbeHelper *helper);
 
 #endif

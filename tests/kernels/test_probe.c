@@ -339,6 +339,33 @@ static unsigned count_of(const KernelPolicy *policy, KernelFinding finding)
     return count;
 }
 
+static void count_warnings(void *context, LogLevel level, const char *text)
+{
+    unsigned *warnings = context;
+    (void)text;
+    *warnings += level == LOG_WARNING;
+}
+
+/* Where the file cannot be written no tunings are raced, as every command would do so, and there is one
+ * warning. A folder stands where the file would be written. */
+static void nothing_is_raced_in_vain(Test *test, Gpu *gpu, const ProbeHelper *helper, unsigned later)
+{
+    unsigned warnings = 0;
+    char *path = probe_path(gpu_caps(gpu), NULL);
+    Text partial = {0};
+    REQUIRE(test, path);
+    text_print(&partial, "%s.partial", path);
+    REQUIRE_OK(test, os_make_directories(partial.data));
+    log_set_sink(count_warnings, &warnings);
+    probe_device(gpu, helper);
+    log_set_sink(NULL, NULL);
+    CHECK(test, count_of(gpu_caps(gpu)->policy, FINDING_LATER) == later);
+    CHECK(test, count_of(gpu_caps(gpu)->policy, FINDING_FASTER) == 0 && warnings == 1);
+    CHECK_OK(test, os_remove(partial.data));
+    text_finish(&partial);
+    free(path);
+}
+
 /* What a run has no time for is remembered as such, tried by the next one, also where only
  * `again` makes it worth a race, and then left alone. */
 static void the_rest_comes_next_time(Test *test, Gpu *gpu, const char *program)
@@ -358,6 +385,7 @@ static void the_rest_comes_next_time(Test *test, Gpu *gpu, const char *program)
     helper.again = false;
     helper.command = "rest";
     helper.seconds = 100;
+    nothing_is_raced_in_vain(test, gpu, &helper, later);
     probe_device(gpu, &helper);
     policy = gpu_caps(gpu)->policy;
     CHECK(test, count_of(policy, FINDING_FASTER) == later && count_of(policy, FINDING_LATER) == 0);
