@@ -67,14 +67,12 @@ static tmb_status run_kernel(tmb_doctor *doctor, Rig *rig, const KernelRow *row,
     return TMB_OK;
 }
 
-/* Whether nothing chooses the row here: families that only play another kernel in plain code are for
- * tests, and rows that need trust are passed over without it. */
+/* Whether nothing uses the row here: those that play matrix units in plain code are for tests, also in the
+ * families of the real ones (graphs take these where they were found faster only), and rows that need
+ * trust are passed over without it. */
 static bool is_never_used(const KernelRow *row, const GpuCaps *caps)
 {
-    static const char played[] = "_emulated";
-    const size_t length = strlen(row->family);
-    return !kernel_trusted(caps, row) ||
-           (length >= sizeof played && !strcmp(row->family + length - (sizeof played - 1), played));
+    return !kernel_trusted(caps, row) || strstr(row->name, "_emulated");
 }
 
 /* The row of its family, of those with the same types, that this device would use. */
