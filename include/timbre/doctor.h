@@ -40,10 +40,10 @@ typedef struct tmb_doctor_params {
     void *context;
 } tmb_doctor_params;
 
-/* Runs the test: one kernel of every family first, the one this device would use. Wrong
- * numbers are results, not failures, and so is a kernel that could not be tried; TMB_DEVICE_LOST when the device itself breaks down
- * (the sentence names the kernel; *out then has what was found until then, and is to be destroyed too),
- * TMB_INTERRUPTED after tmb_request_stop. */
+/* Runs the test: one kernel of every family first, the one this device would use. Wrong numbers are
+ * results, not failures, and so is a kernel that could not be tried. TMB_DEVICE_LOST when the device itself
+ * breaks down (the sentence names the kernel; *out then has what was found until then, and is to be
+ * destroyed too), TMB_INTERRUPTED after tmb_request_stop. */
 TMB_MUST_USE tmb_status tmb_doctor_run(const tmb_doctor_params *params, tmb_doctor **out);
 /* Takes the address, sets it to NULL, accepts NULL. */
 void tmb_doctor_destroy(tmb_doctor **doctor);
