@@ -8,6 +8,7 @@
 #include "baseline.h"
 #include "check/cases.h"
 #include "check/reflect.h"
+#include "chosen.h"
 #include "devices.h"
 #include "base/os.h"
 #include "report.h"
@@ -66,15 +67,6 @@ static tmb_status pipeline_of(const Session *session, Gpu *gpu, const KernelRow 
 static bool is_over(const Session *session)
 {
     return os_interrupted() || session->disagrees || (session->options->first && session->report.failed);
-}
-
-/* The constants as --tuning takes them. */
-static void tuning_text(const KernelRow *row, const KernelTuning *tuning, char *out, size_t bytes)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (uint32_t i = 0; i < row->spec_count && used + 12 < bytes; i++)
-        used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
 }
 
 /* A case that seems slower than the baseline is measured again before it is called so. */
@@ -136,7 +128,7 @@ static void check_one(Session *session, Rig *rig, const KernelRow *row, const Ke
         add_plain(session, entry.device, row, one->name, VERDICT_SKIPPED, "no such tuning fits the device");
         return;
     }
-    tuning_text(row, &tuning, entry.tuning, sizeof entry.tuning);
+    chosen_tuning_text(row, &tuning, entry.tuning, sizeof entry.tuning);
     entry.why = asked ? NULL : kernel_fit_why(gpu_caps(rig->gpu), row);
     report_progress(&session->report, row, one->name);
     tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
@@ -156,28 +148,12 @@ static void check_one(Session *session, Rig *rig, const KernelRow *row, const Ke
     text_finish(&problems);
 }
 
-/* The row's default constants, with those of --tuning or --spec in their place. */
-static tmb_status given_tuning(const Options *options, const KernelRow *row, KernelTuning *out)
-{
-    *out = row->tuning;
-    for (uint32_t i = 0; i < options->spec.count; i++) {
-        unsigned id, value;
-        char rest;
-        if (sscanf(options->spec.item[i], "%u=%u%c", &id, &value, &rest) != 2 || id >= row->spec_count)
-            return fail(TMB_USAGE, "--spec %s: %s takes ID=VALUE with ids below %u", options->spec.item[i],
-                        row->name, row->spec_count);
-        out->spec[id] = value;
-    }
-    return options->tuning ? options_words("--tuning", options->tuning, out->spec, row->spec_count)
-                           : TMB_OK;
-}
-
 static tmb_status check_tunings(Session *session, const KernelRow *row, const KernelCase *one,
                                 Rig *rig, const Truths *truths)
 {
     const Options *options = session->options;
     KernelTuning given;
-    TRY(given_tuning(options, row, &given));
+    TRY(chosen_tuning(options, row, &given));
     const bool chosen = options->tuning || options->spec.count;
     const KernelTuning *fold = chosen || options->all_tunings || !truths ? NULL : check_fold_tuning(row, one);
     check_one(session, rig, row, one, chosen ? &given : NULL, truths);
@@ -229,21 +205,6 @@ static tmb_status check_shared(Session *session, Worker *worker, size_t first, c
     return status;
 }
 
-/* Whether a case goes beyond 65,535 groups, here or in another row of the same source, which
- * shares the index arithmetic, or of the same family and grid, where a case would be too large. */
-static bool is_folded(const KernelRow *row)
-{
-    const ShaderLine *own = shader_line(row->name);
-    for (size_t i = 0; i < kernel_count(); i++) {
-        const ShaderLine *line = shader_line(kernel_at(i)->name);
-        bool shares = own && line && !strcmp(own->source, line->source);
-        shares |= kernel_at(i)->grid == row->grid && !strcmp(kernel_at(i)->family, row->family);
-        if (shares && check_folds(kernel_at(i)))
-            return true;
-    }
-    return false;
-}
-
 static void check_interface(Session *session, const KernelRow *row)
 {
     size_t bytes;
@@ -258,7 +219,7 @@ static void check_interface(Session *session, const KernelRow *row)
     for (uint32_t t = 0; !found.unusable && !found.rules && t < row->tuning_count; t++)
         found = reflect_check(row, words, bytes, &row->tunings[t], &problems);
     session->disagrees = found.unusable && session->shader_words;
-    if (!is_folded(row))
+    if (!chosen_is_folded(row))
         text_print(&problems, "    %s: no case goes beyond 65,535 groups under any tuning; add one\n",
                    row->name);
     if (!check_has_extremes(row))
@@ -272,59 +233,11 @@ static void check_interface(Session *session, const KernelRow *row)
     text_finish(&problems);
 }
 
-/* The case with the words of --push in place of its own; push holds the bytes. */
-static tmb_status overridden(const Options *options, const KernelRow *row, const KernelCase *one,
-                             uint32_t push[GPU_MAX_PUSH / 4], KernelCase *out)
-{
-    *out = *one;
-    if (!options->push)
-        return TMB_OK;
-    memcpy(push, one->push, row->push_bytes);
-    out->push = push;
-    return options_words("--push", options->push, push, row->push_bytes / 4);
-}
-
-/* The case with the most work; --bench measures it alone unless --case chooses. Those that fold the
- * grid have shapes that no model has, so they come last. */
-static uint32_t largest_case(const KernelRow *row)
-{
-    uint32_t largest = 0;
-    double most = -1;
-    for (uint32_t c = 0; c < row->case_count; c++) {
-        double cost = check_cost(row, &row->cases[c]);
-        if (check_groups(row, &row->cases[c], NULL) > 65535)
-            cost *= 1e-15;
-        if (cost > most && (!row->suits || row->suits(row->cases[c].push))) {
-            most = cost;
-            largest = c;
-        }
-    }
-    return largest;
-}
-
-static KernelCase large_case(const KernelRow *row)
-{
-    return (KernelCase){.name = "large", .push = row->large, .input = row->cases[0].input};
-}
-
-/* What a row is measured with: on GPUs a size that keeps the card busy, where it has one. */
-static KernelCase measured_case(const KernelRow *row, const Devices *devices)
-{
-    const KernelCase large = large_case(row);
-    bool fits = row->large && (!row->suits || row->suits(row->large));
-    for (size_t d = 0; d < devices->count && fits; d++) {
-        const GpuCaps *caps = gpu_caps(devices->rig[d].gpu);
-        /* a row that the device cannot run at all is none of the size's business */
-        fits = caps->kind != GPU_CPU && (row->needs & ~caps->bits || !check_obstacle(row, &large, caps));
-    }
-    return fits ? large : row->cases[largest_case(row)];
-}
-
 /* With the words of --push in place of the case's. */
 static tmb_status check_with(Session *session, Worker *worker, size_t first, KernelCase one)
 {
     uint32_t push[GPU_MAX_PUSH / 4];
-    TRY(overridden(session->options, kernel_at(first), &one, push, &one));
+    TRY(chosen_push(session->options, kernel_at(first), &one, push, &one));
     return check_shared(session, worker, first, &one);
 }
 
@@ -334,24 +247,14 @@ static tmb_status check_group(Session *session, Worker *worker, size_t first)
     const KernelRow *row = kernel_at(first);
     const bool one_case = options->bench && !strcmp(options->case_name, "*");
     if (one_case)
-        return check_with(session, worker, first, measured_case(row, &worker->devices));
+        return check_with(session, worker, first, chosen_measured(row, &worker->devices));
     for (uint32_t c = 0; c < row->case_count && !is_over(session); c++)
         if (glob_match(options->case_name, row->cases[c].name))
             TRY(check_with(session, worker, first, row->cases[c]));
     /* minutes for the references of all, so only when it is asked for */
     if (row->large && strcmp(options->case_name, "*") && glob_match(options->case_name, "large"))
-        TRY(check_with(session, worker, first, large_case(row)));
+        TRY(check_with(session, worker, first, chosen_large(row)));
     return TMB_OK;
-}
-
-/* Asked for, and no earlier row with the same truth does this one's cases with its own. */
-static bool is_lead(const Options *options, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (check_same_truth(kernel_at(i), kernel_at(index)) &&
-            glob_match(options->kernel, kernel_at(i)->name))
-            return false;
-    return glob_match(options->kernel, kernel_at(index)->name);
 }
 
 /* A kernel and all that share its truth. */
@@ -374,7 +277,7 @@ static tmb_status check_led(Session *session, Worker *worker, size_t lead)
 static bool take(Session *session, size_t *lead)
 {
     os_mutex_lock(session->lock);
-    while (session->next < kernel_count() && !is_lead(session->options, session->next))
+    while (session->next < kernel_count() && !chosen_is_lead(session->options, session->next))
         session->next++;
     const bool found = session->next < kernel_count() && !session->stop;
     *lead = session->next++;
@@ -414,7 +317,7 @@ static tmb_status race_one(const Session *session, Rig *rig, const KernelRow *ro
     BenchResult result;
     KernelTuning given, fitted;
     const bool chosen = session->options->tuning || session->options->spec.count;
-    TRY(given_tuning(session->options, row, &given));
+    TRY(chosen_tuning(session->options, row, &given));
     if (!kernel_fit(gpu_caps(rig->gpu), row, built_in || !chosen ? NULL : &given, one->push, &fitted))
         return TMB_OK;
     if (built_in)
@@ -430,7 +333,7 @@ static tmb_status race_one(const Session *session, Rig *rig, const KernelRow *ro
 static tmb_status race(Session *session, Rig *rig)
 {
     const KernelRow *row = kernel_by_name(session->options->as);
-    const KernelCase measured = measured_case(row, &session->workers[0].devices), *one = &measured;
+    const KernelCase measured = chosen_measured(row, &session->workers[0].devices), *one = &measured;
     const KernelRow *best;
     Dtype dtypes[GPU_MAX_BIND];
     double mine = 1e9, other = 1e9;
@@ -459,7 +362,7 @@ static tmb_status open_workers(Session *session)
     session->worker_count = 1;
     TRY(devices_open(options, true, &session->workers[0].devices));
     for (size_t i = 0; i < kernel_count(); i++)
-        leads += is_lead(options, i);
+        leads += chosen_is_lead(options, i);
     jobs = devices_jobs(options, &session->workers[0].devices);
     jobs = jobs < leads ? jobs : leads;
     while (session->worker_count < jobs) {

@@ -1,0 +1,98 @@
+#include "chosen.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "check/cases.h"
+#include "shader.h"
+
+void chosen_tuning_text(const KernelRow *row, const KernelTuning *tuning, char *out, size_t bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < row->spec_count && used + 12 < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
+}
+
+tmb_status chosen_tuning(const Options *options, const KernelRow *row, KernelTuning *out)
+{
+    *out = row->tuning;
+    for (uint32_t i = 0; i < options->spec.count; i++) {
+        unsigned id, value;
+        char rest;
+        if (sscanf(options->spec.item[i], "%u=%u%c", &id, &value, &rest) != 2 || id >= row->spec_count)
+            return fail(TMB_USAGE, "--spec %s: %s takes ID=VALUE with ids below %u", options->spec.item[i],
+                        row->name, row->spec_count);
+        out->spec[id] = value;
+    }
+    return options->tuning ? options_words("--tuning", options->tuning, out->spec, row->spec_count)
+                           : TMB_OK;
+}
+
+tmb_status chosen_push(const Options *options, const KernelRow *row, const KernelCase *one,
+                       uint32_t push[GPU_MAX_PUSH / 4], KernelCase *out)
+{
+    *out = *one;
+    if (!options->push)
+        return TMB_OK;
+    memcpy(push, one->push, row->push_bytes);
+    out->push = push;
+    return options_words("--push", options->push, push, row->push_bytes / 4);
+}
+
+/* The case with the most work; --bench measures it alone unless --case chooses. Those that fold the
+ * grid have shapes that no model has, so they come last. */
+static uint32_t largest_case(const KernelRow *row)
+{
+    uint32_t largest = 0;
+    double most = -1;
+    for (uint32_t c = 0; c < row->case_count; c++) {
+        double cost = check_cost(row, &row->cases[c]);
+        if (check_groups(row, &row->cases[c], NULL) > 65535)
+            cost *= 1e-15;
+        if (cost > most && (!row->suits || row->suits(row->cases[c].push))) {
+            most = cost;
+            largest = c;
+        }
+    }
+    return largest;
+}
+
+KernelCase chosen_large(const KernelRow *row)
+{
+    return (KernelCase){.name = "large", .push = row->large, .input = row->cases[0].input};
+}
+
+KernelCase chosen_measured(const KernelRow *row, const Devices *devices)
+{
+    const KernelCase large = chosen_large(row);
+    bool fits = row->large && (!row->suits || row->suits(row->large));
+    for (size_t d = 0; d < devices->count && fits; d++) {
+        const GpuCaps *caps = gpu_caps(devices->rig[d].gpu);
+        /* a row that the device cannot run at all is none of the size's business */
+        fits = caps->kind != GPU_CPU && (row->needs & ~caps->bits || !check_obstacle(row, &large, caps));
+    }
+    return fits ? large : row->cases[largest_case(row)];
+}
+
+bool chosen_is_folded(const KernelRow *row)
+{
+    const ShaderLine *own = shader_line(row->name);
+    for (size_t i = 0; i < kernel_count(); i++) {
+        const ShaderLine *line = shader_line(kernel_at(i)->name);
+        bool shares = own && line && !strcmp(own->source, line->source);
+        shares |= kernel_at(i)->grid == row->grid && !strcmp(kernel_at(i)->family, row->family);
+        if (shares && check_folds(kernel_at(i)))
+            return true;
+    }
+    return false;
+}
+
+bool chosen_is_lead(const Options *options, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (check_same_truth(kernel_at(i), kernel_at(index)) &&
+            glob_match(options->kernel, kernel_at(i)->name))
+            return false;
+    return glob_match(options->kernel, kernel_at(index)->name);
+}
