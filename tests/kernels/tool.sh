@@ -55,6 +55,13 @@ expect 1 'mine.comp:[0-9]*:.*faktor' --shader mine.comp --as scale
 cp "$root/shaders/scale.comp" mine.comp
 expect 2 'ID=VALUE with ids below 1' --shader mine.comp --as scale --spec 7=1
 expect 0 'race on' --shader mine.comp --as scale --spec 0=32 --define UNUSED=1
+# no driver may see what does not fit the row, whatever is asked for
+sed 's/set = 0/set = 3/' "$root/shaders/scale.comp" >mine.comp
+expect 1 'the shader has set 3' --shader mine.comp --as scale --case smallest
+expect 1 'the shader has set 3' --shader mine.comp --as scale --bench
+sed 's/GROUP_INDEX \* THREADS/(GROUP_INDEX % gl_NumWorkGroups.x) * THREADS/' "$root/shaders/scale.comp" >mine.comp
+expect 1 'reads gl_NumWorkGroups' --shader mine.comp --as scale --case smallest
+cp "$root/shaders/scale.comp" mine.comp
 [ ! -e mine.comp.kernel-check.spv ] && passed=$((passed + 1)) || failed=$((failed + 1))
 
 expect 0 '% of roof' --kernel scale --case ragged --bench --json before.json

@@ -205,6 +205,11 @@ static tmb_status check_shared(Session *session, Worker *worker, size_t first, c
     return status;
 }
 
+static bool wants_interface(const Options *options)
+{
+    return !options->bench && glob_match(options->case_name, "interface");
+}
+
 static void check_interface(Session *session, const KernelRow *row)
 {
     size_t bytes;
@@ -228,8 +233,10 @@ static void check_interface(Session *session, const KernelRow *row)
     const char *repeated = check_repeated_case(row);
     if (repeated)
         text_print(&problems, "    %s: two cases are called '%s'\n", row->name, repeated);
-    add_plain(session, "", row, "interface", problems.bytes ? VERDICT_FAILED : VERDICT_PASSED,
-              problems.bytes ? problems.data : "");
+    /* a developer's shader is always looked at; where it was not asked for, only what is wrong is told */
+    if (problems.bytes || wants_interface(session->options))
+        add_plain(session, "", row, "interface", problems.bytes ? VERDICT_FAILED : VERDICT_PASSED,
+                  problems.bytes ? problems.data : "");
     text_finish(&problems);
 }
 
@@ -262,9 +269,9 @@ static tmb_status check_led(Session *session, Worker *worker, size_t lead)
 {
     const Options *options = session->options;
     const KernelRow *row = kernel_at(lead);
-    for (size_t j = lead; j < kernel_count() && !options->bench; j++)
+    for (size_t j = lead; j < kernel_count() && wants_interface(options) && !options->shader; j++)
         if (check_same_truth(row, kernel_at(j)) && !is_over(session) &&
-            glob_match(options->kernel, kernel_at(j)->name) && glob_match(options->case_name, "interface"))
+            glob_match(options->kernel, kernel_at(j)->name))
             check_interface(session, kernel_at(j));
     TRY(check_group(session, worker, lead));
     for (size_t j = lead; j < kernel_count() && !options->bench; j++)
@@ -403,8 +410,12 @@ static tmb_status run(Session *session)
         TRY(retune_device(session->options, devices->rig[i].gpu));
     if (session->options->retune)
         return TMB_OK;
-    TRY(check_all(session));
-    if (!report->count)
+    /* before a driver sees it, whatever --case and --bench say */
+    if (session->options->shader)
+        check_interface(session, kernel_by_name(session->options->as));
+    if (!is_over(session))
+        TRY(check_all(session));
+    if (!report->count && !os_interrupted())
         return fail(TMB_USAGE, "no case of these kernels matches --case '%s'; see --list",
                     session->options->case_name);
     for (size_t i = 0; i < devices->count; i++)
