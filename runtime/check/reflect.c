@@ -17,8 +17,9 @@ enum {
     DECORATION_NON_READABLE = 25, DECORATION_BINDING = 33, DECORATION_SET = 34,
     DECORATION_OFFSET = 35,
     BUILT_IN_NUM_WORKGROUPS = 24, BUILT_IN_WORKGROUP_SIZE = 25,
-    FORMAT_RGBA32UI = 30,
-    CLASS_UNIFORM_CONSTANT = 0, CLASS_WORKGROUP = 4, CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
+    DIM_BUFFER = 5, IMAGE_STORAGE = 2, FORMAT_RGBA32UI = 30,
+    CLASS_UNIFORM_CONSTANT = 0, CLASS_INPUT = 1, CLASS_WORKGROUP = 4, CLASS_PRIVATE = 6, CLASS_FUNCTION = 7,
+    CLASS_PUSH_CONSTANT = 9, CLASS_STORAGE_BUFFER = 12,
     MAGIC = 0x07230203, MOST_IDS = 0x3fffff, MOST_NESTED = 64,
 };
 #define NO_ID UINT32_MAX
@@ -284,6 +285,15 @@ static unsigned problem(Text *problems, const KernelRow *row, const char *text)
     return 1;
 }
 
+/* One buffer or texel image, not an array of them. */
+static bool is_single(const Id *block, bool texel)
+{
+    if (!texel)
+        return block->opcode == OP_TYPE_STRUCT;
+    return block->opcode == OP_TYPE_IMAGE && block->word[3] == DIM_BUFFER && !block->word[5] &&
+           block->word[7] == IMAGE_STORAGE && block->value == FORMAT_RGBA32UI;
+}
+
 static unsigned check_binding(const KernelRow *row, const Module *module, const Id *variable,
                               bool seen[GPU_MAX_BIND], Text *problems)
 {
@@ -296,10 +306,10 @@ static unsigned check_binding(const KernelRow *row, const Module *module, const 
     }
     seen[index] = true;
     bool texel = variable->storage == CLASS_UNIFORM_CONSTANT;
-    if (texel != (row->texels >> index & 1u) || (texel && block->value != FORMAT_RGBA32UI)) {
+    if (texel != (row->texels >> index & 1u) || !is_single(block, texel)) {
         text_print(problems, "    %s: binding %u must be a %s\n", row->name, index,
                    row->texels >> index & 1u ? "uimageBuffer of rgba32ui, as the row's texels say"
-                                             : "storage buffer, or named in the row's texels");
+                                             : "single storage buffer, or named in the row's texels");
         return 1;
     }
     bool readonly = variable->non_writable == NO_ID || block->non_writable >= block->members;
@@ -317,6 +327,33 @@ static unsigned check_binding(const KernelRow *row, const Module *module, const 
     return 1;
 }
 
+/* Adds up in *push_bytes; members of other than 4 bytes count as more than any row has (push.h). */
+static unsigned check_variable(const KernelRow *row, const Module *module, const Id *variable,
+                               bool seen[GPU_MAX_BIND], uint32_t *push_bytes, Text *problems)
+{
+    const Id *block = &module->ids[variable->pointee];
+    const KernelTuning none = {.spec = {0}};
+    switch (variable->storage) {
+    case CLASS_STORAGE_BUFFER:
+    case CLASS_UNIFORM_CONSTANT:
+        return check_binding(row, module, variable, seen, problems);
+    case CLASS_PUSH_CONSTANT:
+        *push_bytes += block->struct_bytes;
+        for (uint32_t i = 0; block->opcode == OP_TYPE_STRUCT && i < block->members; i++)
+            *push_bytes += bytes_of(module, block->word[2 + i], &none, 0, 0) == 4 ? 0 : GPU_MAX_PUSH;
+        return 0;
+    case CLASS_INPUT:
+    case CLASS_WORKGROUP:
+    case CLASS_PRIVATE:
+    case CLASS_FUNCTION:
+        return 0;
+    default:   /* uniform buffers above all */
+        text_print(problems, "    %s: the shader has set %u binding %u of a kind that no row has; it may be a "
+                             "storage buffer\n", row->name, variable->set, variable->binding);
+        return 1;
+    }
+}
+
 static unsigned check_interface(const KernelRow *row, const Module *module, Text *problems)
 {
     bool seen[GPU_MAX_BIND] = {false};
@@ -331,12 +368,8 @@ static unsigned check_interface(const KernelRow *row, const Module *module, Text
         }
         if (id->built_in == BUILT_IN_NUM_WORKGROUPS)
             found += problem(problems, row, "reads gl_NumWorkGroups, so it cannot be split");
-        if (id->opcode != OP_VARIABLE)
-            continue;
-        if (id->storage == CLASS_STORAGE_BUFFER || id->storage == CLASS_UNIFORM_CONSTANT)
-            found += check_binding(row, module, id, seen, problems);
-        if (id->storage == CLASS_PUSH_CONSTANT)
-            push_bytes = module->ids[id->pointee].struct_bytes;
+        if (id->opcode == OP_VARIABLE)
+            found += check_variable(row, module, id, seen, &push_bytes, problems);
     }
     for (uint32_t i = 0; i < kernel_bind_count(row); i++)
         if (!seen[i] && row->bind[i].access != GPU_READ) {
