@@ -12,6 +12,10 @@ enum {
     OP_CONSTANT_COMPOSITE = 44, OP_SPEC_CONSTANT_TRUE = 48, OP_SPEC_CONSTANT = 50,
     OP_SPEC_CONSTANT_COMPOSITE = 51, OP_SPEC_CONSTANT_OP = 52, OP_VARIABLE = 59, OP_DECORATE = 71,
     OP_MEMBER_DECORATE = 72, OP_EXECUTION_MODE_ID = 331,
+    OP_FUNCTION_PARAMETER = 55, OP_IMAGE_TEXEL_POINTER = 60, OP_ACCESS_CHAIN = 65,
+    OP_PTR_ACCESS_CHAIN = 67, OP_COPY_OBJECT = 83,
+    OP_ATOMIC_LOAD = 227, OP_ATOMIC_STORE = 228, OP_ATOMIC_XOR = 242, OP_ATOMIC_FLAG_SET = 318,
+    OP_ATOMIC_FLAG_CLEAR = 319, OP_ATOMIC_FMIN = 5614, OP_ATOMIC_FMAX = 5615, OP_ATOMIC_FADD = 6035,
     MODE_LOCAL_SIZE = 17, MODE_LOCAL_SIZE_ID = 38,
     DECORATION_SPEC_ID = 1, DECORATION_BUILT_IN = 11, DECORATION_NON_WRITABLE = 24,
     DECORATION_NON_READABLE = 25, DECORATION_BINDING = 33, DECORATION_SET = 34,
@@ -41,6 +45,7 @@ typedef struct Module {
     uint32_t id_count;
     Id elsewhere;                           /* stands for ids beyond the bound; then broken */
     bool broken;
+    bool orderless;                         /* atomics on memory that other workgroups see */
     uint32_t local_size[3], local_size_id[3];
     bool has_local_size_id;
     const uint32_t *capability[64];
@@ -151,6 +156,29 @@ static void execution_mode(Module *module, const uint32_t *word, uint32_t count)
     }
 }
 
+static bool makes_pointer(uint32_t opcode)
+{
+    return opcode == OP_FUNCTION_PARAMETER || opcode == OP_IMAGE_TEXEL_POINTER || opcode == OP_COPY_OBJECT ||
+           (opcode >= OP_ACCESS_CHAIN && opcode <= OP_PTR_ACCESS_CHAIN);
+}
+
+static bool is_atomic(uint32_t opcode)
+{
+    return (opcode >= OP_ATOMIC_LOAD && opcode <= OP_ATOMIC_XOR) || opcode == OP_ATOMIC_FLAG_SET ||
+           opcode == OP_ATOMIC_FLAG_CLEAR || opcode == OP_ATOMIC_FMIN || opcode == OP_ATOMIC_FMAX ||
+           opcode == OP_ATOMIC_FADD;
+}
+
+/* Workgroups come in any order, and so would what they add up with atomics. */
+static void take_pointer(Module *module, const uint32_t *word, uint32_t count, uint32_t opcode)
+{
+    const bool no_result = opcode == OP_ATOMIC_STORE || opcode == OP_ATOMIC_FLAG_CLEAR;
+    if (makes_pointer(opcode) && count > 2)
+        id_at(module, word[2])->storage = id_at(module, word[1])->storage;
+    if (is_atomic(opcode) && count > 3)
+        module->orderless |= id_at(module, word[no_result ? 1 : 3])->storage != CLASS_WORKGROUP;
+}
+
 static void take(Module *module, const uint32_t *word, uint32_t count, uint32_t opcode)
 {
     if (opcode == OP_NAME && memchr(word + 2, 0, 4 * (count - 2)))
@@ -163,6 +191,8 @@ static void take(Module *module, const uint32_t *word, uint32_t count, uint32_t 
         execution_mode(module, word, count);
     else if (opcode == OP_CAPABILITY && module->capability_count < COUNT_OF(module->capability))
         module->capability[module->capability_count++] = word + 1;
+    else if (makes_pointer(opcode) || is_atomic(opcode))
+        take_pointer(module, word, count, opcode);
     else if (opcode != OP_NAME && opcode != OP_CAPABILITY)
         define(module, word, count, opcode);
 }
@@ -429,6 +459,9 @@ ReflectFound reflect_check(const KernelRow *row, const uint32_t *words, size_t b
     } else {
         found.unusable = check_interface(row, &module, problems);
         found.rules = check_capabilities(row, &module, problems);
+        if (module.orderless)
+            found.rules += problem(problems, row, "has atomics on a buffer, so its results depend on the order of "
+                                                  "workgroups; only shared memory may have them");
         find_local_size(&module, row, tuning, size);
         uint64_t invocations = (uint64_t)size[0] * size[1] * size[2];
         if (!invocations || invocations > 256) {

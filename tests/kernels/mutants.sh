@@ -55,6 +55,8 @@ while IFS= read -r line; do
     fi
     case $to in *atomicAdd\(dw*)
         sed -i 's/^#version 450/&\n#extension GL_EXT_shader_atomic_float : require/' "$folder/$source" ;;
+    *atomicCompSwap\(bits*)
+        sed -i 's/^void main()/layout(set = 0, binding = 3) buffer Bits { uint bits[]; };\n&/' "$folder/$source" ;;
     esac
     "$check" --shader "$folder/$source" --as "$kernel" --first >"$folder/output" 2>&1
     code=$?
