@@ -7,8 +7,9 @@
 #include <string.h>
 
 /* Room on both sides of every binding: what is written there went out of bounds. The
- * guard behind is bound too, because drivers silently drop accesses beyond a binding. */
-enum { GUARD_BYTES = 4096 };
+ * guard behind is bound too, because drivers silently drop accesses beyond a binding; it is as long
+ * as a wrong stride or row may reach, and takes no time beside the kernels (4 KiB were too few). */
+enum { GUARD_BYTES = 65536 };
 
 /* What fills the guards: poison in the first run, an ordinary value of the binding's own in
  * the second. A kernel that copies NaNs from outside to outside shows in the second one, and
