@@ -69,6 +69,13 @@ sed 's/\("low":\|"high":\|"seconds":\).*,/\1 1e-9,/' before.json >impossible.jso
 expect 1 'SLOWER' --kernel scale --case ragged --bench --baseline impossible.json
 sed 's/\("low":\|"high":\|"seconds":\).*,/\1 10,/' before.json >easy.json
 expect 0 'scale .*ragged .*-' --kernel scale --case ragged --bench --baseline easy.json
+expect 1 'again: .*--bench --baseline .impossible.json.' --kernel scale --case ragged --bench --baseline impossible.json
+# a default tuning may have changed since; one that is asked for must be the same
+sed 's/"tuning":.*,/"tuning": "1",/' easy.json >other.json
+expect 0 'before 1$' --kernel scale --case ragged --bench --baseline other.json
+expect 1 'none of the 1 measurements is in other.json' --kernel scale --case ragged --bench --baseline other.json --tuning 64
+sed 's/"kernel":.*,/"kernel": "copy",/' easy.json >other.json
+expect 1 'none of the 1 measurements is in other.json' --kernel scale --case ragged --bench --baseline other.json
 expect 1 'no measurements' --kernel scale --case ragged --bench --baseline a.json
 
 # what is found out goes to this test's own folder

@@ -64,15 +64,34 @@ void baseline_close(Baseline **baseline)
     *baseline = NULL;
 }
 
-const BenchResult *baseline_find(const Baseline *baseline, const Entry *entry)
+void baseline_find(const Baseline *baseline, bool asked, Entry *entry)
 {
-    for (size_t i = 0; baseline && i < baseline->count; i++) {
+    const Line *found = NULL;
+    bool same = false;
+    for (size_t i = 0; baseline && i < baseline->count && !same; i++) {
         const Line *line = &baseline->lines[i];
-        if (!strcmp(line->kernel, entry->row->name) && !strcmp(line->case_name, entry->case_name) &&
-            !strcmp(line->tuning, entry->tuning) && !strcmp(line->device, entry->device))
-            return &line->bench;
+        if (strcmp(line->kernel, entry->row->name) || strcmp(line->case_name, entry->case_name) ||
+            strcmp(line->device, entry->device))
+            continue;
+        same = !strcmp(line->tuning, entry->tuning);
+        found = same || (!asked && !found) ? line : found;
     }
-    return NULL;
+    entry->before = found ? &found->bench : NULL;
+    entry->before_tuning = found && !same ? found->tuning : NULL;
+}
+
+tmb_status baseline_matches(const Report *report)
+{
+    size_t measured = 0, known = 0;
+    for (size_t i = 0; i < report->count; i++) {
+        measured += report->entries[i].measured;
+        known += report->entries[i].before != NULL;
+    }
+    if (!measured || known)
+        return TMB_OK;
+    return fail(TMB_BAD_INPUT, "none of the %zu measurements is in %s, so nothing was compared; it must hold the "
+                "same device, kernels and cases%s", measured, report->options->baseline,
+                report->options->tuning || report->options->all_tunings ? ", and tunings" : "");
 }
 
 void baseline_print(const Report *report)
@@ -92,10 +111,13 @@ void baseline_print(const Report *report)
             still++;
             continue;
         }
-        printf("  %-23s %-14s %10.1f %10.1f %+6.1f%% %5.1f%%%s\n", entry->row->name, entry->case_name,
+        printf("  %-23s %-14s %10.1f %10.1f %+6.1f%% %5.1f%%%s", entry->row->name, entry->case_name,
                entry->before->seconds * 1e6, entry->bench.seconds * 1e6,
                100 * (entry->bench.seconds / entry->before->seconds - 1),
                100 * (bench_noise(entry->before) + bench_noise(&entry->bench)), slower ? " SLOWER" : "");
+        if (entry->before_tuning)
+            printf("  tuning %s, before %s", entry->tuning, entry->before_tuning);
+        puts("");
     }
     if (still)
         printf("  %u others did not change beyond the noise\n", still);

@@ -103,11 +103,17 @@ static void print_again(const Report *report, const Entry *entry)
     else
         printf(" --kernel");
     printf(" %s --case '%s'", entry->row->name, entry->case_name);
+    if (options->bench)
+        printf(" --bench");
+    if (options->baseline)
+        printf(" --baseline '%s'", options->baseline);
+    if (options->sizes)
+        printf(" --sizes %s", options->sizes);
     if (options->seed != 1)
         printf(" --seed %llu", (unsigned long long)options->seed);
     if (options->many_devices || options->device)
         printf(" --device '%s'", entry->device);
-    if (entry->tuning[0])
+    if (entry->tuning[0] && (!entry->before_tuning || options->tuning))   /* else it would match nothing */
         printf(" --tuning %s", entry->tuning);
     if (options->caps)
         printf(" --caps %s", options->caps);
@@ -129,6 +135,8 @@ static void print_measured(const Report *report, const Entry *entry)
         printf("  %s%+.1f %%%s", entry->verdict == VERDICT_FAILED ? RED(report) : "",
                100 * (seconds / entry->before->seconds - 1), PLAIN(report));
     puts("");
+    if (entry->before_tuning)
+        printf("    the baseline ran with %s\n", entry->before_tuning);
     if (entry->why && entry->row->tuning_count > 1)
         printf("    %s chosen: %s\n", entry->tuning, entry->why);
     if (entry->instead[0])

@@ -21,7 +21,8 @@ typedef struct Entry {
     BenchResult bench;
     double flops, roof_share;
     const char *why;             /* this tuning, where it was not asked for, or NULL */
-    const BenchResult *before;   /* of --baseline, or NULL */
+    const BenchResult *before;   /* of --baseline, or NULL … */
+    const char *before_tuning;   /* … and under which other tuning; NULL: under the same */
     char instead[INSTEAD_NAME];  /* the two rows that this one stands in for, "" when there are none … */
     double instead_seconds;      /* … and what they take together */
     size_t lead, sequence;       /* the report's: the first kernel of the same truth, and when it came */

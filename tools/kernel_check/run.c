@@ -73,20 +73,21 @@ static bool is_over(const Session *session)
 static tmb_status measure(const Session *session, Rig *rig, const KernelCase *one,
                           const KernelTuning *tuning, GpuPipeline *pipeline, Entry *entry)
 {
-    tmb_status status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, session->options->seed,
+    const Options *options = session->options;
+    tmb_status status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, options->seed,
                                   &entry->bench);
     entry->measured = status == TMB_OK;
     entry->flops = entry->row->flops ? entry->row->flops(one->push) : 0;
-    entry->before = baseline_find(session->baseline, entry);
+    baseline_find(session->baseline, options->tuning || options->spec.count || options->all_tunings, entry);
     for (int i = 0; i < BENCH_AGAIN && status == TMB_OK && entry->before &&
                     bench_is_slower(entry->before, &entry->bench); i++) {
         BenchResult again;
-        status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, session->options->seed, &again);
+        status = bench_run(rig->gpu, entry->row, one, tuning, pipeline, options->seed, &again);
         if (status == TMB_OK && again.seconds < entry->bench.seconds)
             entry->bench = again;
     }
     if (status == TMB_OK && entry->row->instead[0])
-        status = instead_bench(rig->gpu, entry->row, one, session->options->seed, entry->instead,
+        status = instead_bench(rig->gpu, entry->row, one, options->seed, entry->instead,
                                &entry->instead_seconds);
     KernelRoof roof = rig->roof;
     if (entry->row->needs & GPU_CAP_COOPMAT && rig->matrix_flops > 0)
@@ -423,6 +424,8 @@ static tmb_status run(Session *session)
             TRY(race(session, &devices->rig[i]));
     if (session->baseline)
         baseline_print(report);
+    if (session->baseline && !os_interrupted())
+        TRY(baseline_matches(report));
     return os_interrupted() ? fail(TMB_INTERRUPTED, "interrupted") : TMB_OK;
 }
 
