@@ -491,7 +491,7 @@ tmb_status reflect_fits(const KernelRow *row, const uint32_t *words, size_t byte
         return fail(TMB_BAD_INPUT, "%s: its SPIR-V cannot be read", row->name);
     const uint64_t invocations = (uint64_t)size[0] * size[1] * size[2];
     if (invocations > caps->max_invocations || shared > caps->shared_bytes)
-        return fail(TMB_OUT_OF_DEVICE, "%s needs workgroups of %llu invocations and %llu bytes of shared "
+        return fail(TMB_UNSUPPORTED, "%s needs workgroups of %llu invocations and %llu bytes of shared "
                     "memory; this device has %u and %u", row->name, (unsigned long long)invocations,
                     (unsigned long long)shared, caps->max_invocations, caps->shared_bytes);
     return TMB_OK;

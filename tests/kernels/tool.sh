@@ -92,6 +92,19 @@ for file in "$folder"/cache/timbre/kernels-*; do
 done
 expect 0 'holds what this build never writes' --device 0 --kernel attention_fwd_decode --case decode --bench \
     --sizes $sizes
+
+# a lost device is opened again; what has no room is skipped
+faults=$(dirname "$check")/../../tests/faults
+if [ -e "$faults/timbre_faults.json" ]; then
+    export VK_LAYER_PATH="$faults" VK_INSTANCE_LAYERS=VK_LAYER_TIMBRE_faults
+    export TIMBRE_FAULTS=lost@submit:20
+    expect 1 '^[0-9]* passed, 1 failed' --device 0 --jobs 1 --kernel 'scale'
+    export TIMBRE_FAULTS=oom@submit:20
+    expect 0 '1 skipped: .*out of device memory' --device 0 --jobs 1 --kernel 'scale'
+    export TIMBRE_FAULTS=lost@submit:20,oom@open:2-
+    expect 1 "kernel-check: .* cannot be opened again" --device 0 --jobs 1 --kernel "scale"
+    unset VK_LAYER_PATH VK_INSTANCE_LAYERS TIMBRE_FAULTS
+fi
 expect 1 'passed, 1 failed' --kernel scale --case smallest --json "$folder/no/such/folder.json"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

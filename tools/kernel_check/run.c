@@ -115,8 +115,18 @@ static GpuCaps asked_caps(const GpuCaps *caps, const KernelRow *row)
     return roomy;
 }
 
-/* Under the constants asked for, or with NULL the best that are known. */
-static void check_one(Session *session, Rig *rig, const KernelRow *row, const KernelCase *one,
+/* A lost device answers nothing any more, so that all later cases would fail for this one's sake. */
+static tmb_status renew(Rig *rig, tmb_status status)
+{
+    if (status != TMB_DEVICE_LOST)
+        return TMB_OK;
+    rig_finish(rig);
+    return gpu_reopen(rig->gpu);
+}
+
+/* Under the constants asked for, or with NULL the best that are known. Fails when the device is lost
+ * for good. */
+static tmb_status check_one(Session *session, Rig *rig, const KernelRow *row, const KernelCase *one,
                       const KernelTuning *asked, const Truths *truths)
 {
     KernelTuning tuning;
@@ -127,26 +137,30 @@ static void check_one(Session *session, Rig *rig, const KernelRow *row, const Ke
     const GpuCaps *own = gpu_caps(rig->gpu), caps = asked ? asked_caps(own, row) : *own;
     if (!kernel_fit(&caps, row, asked, one->push, &tuning)) {
         add_plain(session, entry.device, row, one->name, VERDICT_SKIPPED, "no such tuning fits the device");
-        return;
+        return TMB_OK;
     }
     chosen_tuning_text(row, &tuning, entry.tuning, sizeof entry.tuning);
     entry.why = asked ? NULL : kernel_fit_why(gpu_caps(rig->gpu), row);
     report_progress(&session->report, row, one->name);
     tmb_status status = pipeline_of(session, rig->gpu, row, &tuning, &pipeline);
-    if (status == TMB_OK && truths)
+    const bool compiled = status == TMB_OK;
+    if (compiled && truths)
         status = check_case(rig, row, one, &tuning, pipeline, truths, &entry.worst, &problems);
-    else if (status == TMB_OK)
+    else if (compiled)
         status = measure(session, rig, one, &tuning, pipeline, &entry);
+    /* what does not fit says nothing about the kernel; what a driver says of a pipeline does */
+    const bool no_room = compiled && (status == TMB_OUT_OF_DEVICE || status == TMB_OUT_OF_HOST);
     if (status != TMB_OK)
-        text_print(&problems, "    %s\n", tmb_last_error());
+        text_print(&problems, no_room ? "%s" : "    %s\n", tmb_last_error());
     else if (entry.before && bench_is_slower(entry.before, &entry.bench))
         text_print(&problems, "    slower than the baseline: %.1f us, it was %.1f\n",
                    entry.bench.seconds * 1e6, entry.before->seconds * 1e6);
-    entry.verdict = problems.bytes ? VERDICT_FAILED : VERDICT_PASSED;
+    entry.verdict = no_room ? VERDICT_SKIPPED : problems.bytes ? VERDICT_FAILED : VERDICT_PASSED;
     entry.problems = problems.bytes ? problems.data : "";
     entry.seconds = os_seconds() - begin;
     report_add(&session->report, &entry);
     text_finish(&problems);
+    return renew(rig, status);
 }
 
 static tmb_status check_tunings(Session *session, const KernelRow *row, const KernelCase *one,
@@ -157,12 +171,12 @@ static tmb_status check_tunings(Session *session, const KernelRow *row, const Ke
     TRY(chosen_tuning(options, row, &given));
     const bool chosen = options->tuning || options->spec.count;
     const KernelTuning *fold = chosen || options->all_tunings || !truths ? NULL : check_fold_tuning(row, one);
-    check_one(session, rig, row, one, chosen ? &given : NULL, truths);
+    TRY(check_one(session, rig, row, one, chosen ? &given : NULL, truths));
     if (fold && !is_over(session))
-        check_one(session, rig, row, one, fold, truths);
+        TRY(check_one(session, rig, row, one, fold, truths));
     for (uint32_t t = 0; options->all_tunings && t < row->tuning_count && !is_over(session); t++)
         if (memcmp(&row->tunings[t], &given, sizeof given))
-            check_one(session, rig, row, one, &row->tunings[t], truths);
+            TRY(check_one(session, rig, row, one, &row->tunings[t], truths));
     return TMB_OK;
 }
 
