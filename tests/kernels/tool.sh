@@ -44,6 +44,13 @@ if [ $? = 77 ]; then
 fi
 expect 2 'no case of these kernels' --kernel scale --case nonsense
 expect 2 'numbers separated by commas' --kernel scale --tuning 1,2,3
+expect 2 'from 0 to 4294967295' --kernel scale --push -1
+expect 2 'from 0 to 4294967295' --kernel scale --push 4294967296
+expect 0 '^1 passed, 0 failed' --kernel scale --case smallest --push 0x1e
+expect 2 'constant 0 of scale is 0' --kernel scale --tuning 0
+expect 2 'constant 1 of rmsnorm_bwd_w is 0' --kernel rmsnorm_bwd_w --tuning 64,0
+expect 2 'word 3 of rope_fwd is a size' --kernel rope_fwd --push 7,13,3,0
+expect 0 '^1 passed, 0 failed' --kernel scale --case accumulate --push 0x1e,0.0,0
 expect 0 '^1 passed, 0 failed' --kernel scale --case smallest --json a.json --junit a.xml
 grep -q '"verdict":.*"passed"' a.json && passed=$((passed + 1)) || failed=$((failed + 1))
 grep -q '<testsuite .*tests="1" failures="0"' a.xml && passed=$((passed + 1)) || failed=$((failed + 1))
@@ -54,6 +61,7 @@ sed 's/push.factor \*/push.faktor */' "$root/shaders/scale.comp" >mine.comp
 expect 1 'mine.comp:[0-9]*:.*faktor' --shader mine.comp --as scale
 cp "$root/shaders/scale.comp" mine.comp
 expect 2 'ID=VALUE with ids below 1' --shader mine.comp --as scale --spec 7=1
+expect 2 'constant 0 of scale is 0' --shader mine.comp --as scale --spec 0=0
 expect 0 'race on' --shader mine.comp --as scale --spec 0=32 --define UNUSED=1
 # no driver may see what does not fit the row, whatever is asked for
 sed 's/set = 0/set = 3/' "$root/shaders/scale.comp" >mine.comp

@@ -14,30 +14,63 @@ void chosen_tuning_text(const KernelRow *row, const KernelTuning *tuning, char *
         used += (size_t)snprintf(out + used, bytes - used, "%s%u", i ? "," : "", tuning->spec[i]);
 }
 
+/* Grids and shaders divide by constants, so a 0 must be one that the row knows. */
+static tmb_status check_zeros(const KernelRow *row, const KernelTuning *given)
+{
+    for (uint32_t i = 0; i < row->spec_count; i++) {
+        bool legal = given->spec[i] || !row->tuning.spec[i];
+        for (uint32_t t = 0; t < row->tuning_count && !legal; t++)
+            legal = !row->tunings[t].spec[i];
+        if (!legal)
+            return fail(TMB_USAGE, "constant %u of %s is 0, which no tuning of the row has; its default is %u", i,
+                        row->name, row->tuning.spec[i]);
+    }
+    return TMB_OK;
+}
+
 tmb_status chosen_tuning(const Options *options, const KernelRow *row, KernelTuning *out)
 {
     *out = row->tuning;
     for (uint32_t i = 0; i < options->spec.count; i++) {
-        unsigned id, value;
-        char rest;
-        if (sscanf(options->spec.item[i], "%u=%u%c", &id, &value, &rest) != 2 || id >= row->spec_count)
-            return fail(TMB_USAGE, "--spec %s: %s takes ID=VALUE with ids below %u", options->spec.item[i],
-                        row->name, row->spec_count);
-        out->spec[id] = value;
+        const char *item = options->spec.item[i];
+        unsigned id;
+        int used = 0;
+        if (sscanf(item, "%u=%n", &id, &used) != 1 || !used || !item[used] || id >= row->spec_count)
+            return fail(TMB_USAGE, "--spec %s: %s takes ID=VALUE with ids below %u", item, row->name,
+                        row->spec_count);
+        TRY(options_words("--spec", item + used, &out->spec[id], 1));
     }
-    return options->tuning ? options_words("--tuning", options->tuning, out->spec, row->spec_count)
-                           : TMB_OK;
+    if (options->tuning)
+        TRY(options_words("--tuning", options->tuning, out->spec, row->spec_count));
+    return check_zeros(row, out);
+}
+
+/* Whether a case of the row has a 0 in this word, as flags have. */
+static bool may_be_zero(const KernelRow *row, uint32_t word)
+{
+    for (uint32_t c = 0; c < row->case_count; c++)
+        if (!((const uint32_t *)row->cases[c].push)[word])
+            return true;
+    return false;
 }
 
 tmb_status chosen_push(const Options *options, const KernelRow *row, const KernelCase *one,
                        uint32_t push[GPU_MAX_PUSH / 4], KernelCase *out)
 {
+    const char *at = options->push;
     *out = *one;
-    if (!options->push)
+    if (!at)
         return TMB_OK;
     memcpy(push, one->push, row->push_bytes);
     out->push = push;
-    return options_words("--push", options->push, push, row->push_bytes / 4);
+    TRY(options_words("--push", options->push, push, row->push_bytes / 4));
+    for (uint32_t i = 0; *at; i++) {
+        const size_t length = strcspn(at, ",");
+        if (!push[i] && strcspn(at, ".e") >= length && !may_be_zero(row, i))   /* 0.0 is no size */
+            return fail(TMB_USAGE, "--push: word %u of %s is a size that no case has as 0", i, row->name);
+        at += length + (at[length] == ',');
+    }
+    return TMB_OK;
 }
 
 /* The case with the most work; --bench measures it alone unless --case chooses. Those that fold the

@@ -202,19 +202,28 @@ bool glob_match(const char *pattern, const char *text)
     return *text && (*pattern == '?' || *pattern == *text) && glob_match(pattern + 1, text + 1);
 }
 
+/* One number of `length` characters. */
+static bool read_word(const char *text, size_t length, uint32_t *word)
+{
+    char *end;
+    const bool is_hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    if (!is_hex && strcspn(text, ".eE") < length) {
+        float single = strtof(text, &end);
+        memcpy(word, &single, sizeof single);
+        return end == text + length;
+    }
+    const unsigned long long whole = strtoull(text, &end, is_hex ? 16 : 10);   /* the largest, when it is larger */
+    *word = (uint32_t)whole;
+    return text[0] >= '0' && text[0] <= '9' && end == text + length && whole <= UINT32_MAX;
+}
+
 tmb_status options_words(const char *option, const char *text, uint32_t *words, uint32_t capacity)
 {
     for (uint32_t i = 0; *text; i++) {
-        char *end;
         size_t length = strcspn(text, ",");
-        bool is_float = strcspn(text, ".e") < length;
-        float single = strtof(text, &end);
-        uint32_t word = is_float ? 0 : (uint32_t)strtoul(text, &end, 0);
-        if (is_float)
-            memcpy(&word, &single, sizeof word);
-        if (!length || end != text + length || i == capacity)
-            return fail(TMB_USAGE, "%s takes up to %u numbers separated by commas", option, capacity);
-        words[i] = word;
+        if (i == capacity || !length || !read_word(text, length, &words[i]))
+            return fail(TMB_USAGE, "%s takes up to %u numbers separated by commas: whole ones from 0 to "
+                        "4294967295, or floats with . or e", option, capacity);
         text += length + (text[length] == ',');
     }
     return TMB_OK;

@@ -41,7 +41,7 @@ const char *options_nearest(const char *name);
 int options_exit_code(tmb_status status);
 /* "*" stands for any run of characters, "?" for one. */
 bool glob_match(const char *pattern, const char *text);
-/* Reads up to `capacity` words "512,576,1e-5" (a number with . or e is a float) over
+/* Reads up to `capacity` words "512,0x40,1e-5" (a number with . or e is a float) over
  * `words`; TMB_USAGE when there is more or something else. */
 TMB_MUST_USE tmb_status options_words(const char *option, const char *text, uint32_t *words,
                                       uint32_t capacity);
