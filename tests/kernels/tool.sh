@@ -33,6 +33,10 @@ expect 2 'needs --bench' --baseline x.json
 expect 2 'are for --shader' --define A=1
 expect 2 'is no number' --seed one
 expect 2 'families such as' --compile-for navi31,voodoo
+expect 2 'did you mean scale?' --list --kernel scael
+expect 2 'did you mean scale?' --compile-for navi31 --kernel scael
+expect 2 'but no --junit' --compile-for navi31 --junit a.xml
+expect 2 'prints its table only' --retune --json a.json
 expect 0 'of [0-9]* kernels built' --version
 expect 0 'skeleton:' --contract scale
 
@@ -47,6 +51,7 @@ expect 2 'numbers separated by commas' --kernel scale --tuning 1,2,3
 expect 2 'from 0 to 4294967295' --kernel scale --push -1
 expect 2 'from 0 to 4294967295' --kernel scale --push 4294967296
 expect 0 '^1 passed, 0 failed' --kernel scale --case smallest --push 0x1e
+expect 77 '^1 passed, 0 failed' --kernel add_texel --caps none
 expect 2 'constant 0 of scale is 0' --kernel scale --tuning 0
 expect 2 'constant 1 of rmsnorm_bwd_w is 0' --kernel rmsnorm_bwd_w --tuning 64,0
 expect 2 'word 3 of rope_fwd is a size' --kernel rope_fwd --push 7,13,3,0
@@ -70,6 +75,7 @@ expect 1 'the shader has set 3' --shader mine.comp --as scale --bench
 sed 's/GROUP_INDEX \* THREADS/(GROUP_INDEX % gl_NumWorkGroups.x) * THREADS/' "$root/shaders/scale.comp" >mine.comp
 expect 1 'reads gl_NumWorkGroups' --shader mine.comp --as scale --case smallest
 cp "$root/shaders/scale.comp" mine.comp
+expect 0 'no race on' --shader "$root/shaders/attention_fwd_row.comp" --as attention_fwd_row --tuning 2048,64
 [ ! -e mine.comp.kernel-check.spv ] && passed=$((passed + 1)) || failed=$((failed + 1))
 
 expect 0 '% of roof' --kernel scale --case ragged --bench --json before.json
@@ -100,6 +106,14 @@ for file in "$folder"/cache/timbre/kernels-*; do
 done
 expect 0 'holds what this build never writes' --device 0 --kernel attention_fwd_decode --case decode --bench \
     --sizes $sizes
+
+# what is known at Ctrl-C is written
+"$check" --kernel 'a*' --jobs 1 --json stopped.json --junit stopped.xml >output 2>&1 </dev/null &
+sleep 3
+kill -INT $!
+wait $!
+[ $? = 130 ] && grep -q '"verdict":.*"passed"' stopped.json && grep -q '</testsuite>' stopped.xml &&
+    passed=$((passed + 1)) || { failed=$((failed + 1)); echo "Ctrl-C: no files"; tail -n 3 output; }
 
 # a lost device is opened again; what has no room is skipped
 faults=$(dirname "$check")/../../tests/faults

@@ -121,6 +121,16 @@ bool chosen_is_folded(const KernelRow *row)
     return false;
 }
 
+tmb_status chosen_any(const Options *options)
+{
+    const char *near = options_nearest(options->kernel);
+    for (size_t i = 0; i < kernel_count(); i++)
+        if (glob_match(options->kernel, kernel_at(i)->name))
+            return TMB_OK;
+    return fail(TMB_USAGE, "no kernel matches --kernel '%s'; %s%s%s", options->kernel,
+                near ? "did you mean " : "see --list", near ? near : "", near ? "?" : "");
+}
+
 bool chosen_is_lead(const Options *options, size_t index)
 {
     for (size_t i = 0; i < index; i++)

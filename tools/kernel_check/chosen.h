@@ -14,6 +14,8 @@ TMB_MUST_USE tmb_status chosen_push(const Options *options, const KernelRow *row
 KernelCase chosen_large(const KernelRow *row);
 /* What a row is measured with: on GPUs a size that keeps the card busy, where it has one. */
 KernelCase chosen_measured(const KernelRow *row, const Devices *devices);
+/* TMB_USAGE, with the nearest name, when --kernel matches none. */
+TMB_MUST_USE tmb_status chosen_any(const Options *options);
 /* Asked for, and no earlier row with the same truth does this one's cases with its own. */
 bool chosen_is_lead(const Options *options, size_t index);
 /* Whether a case goes beyond 65,535 groups, here or in another row of the same source, which

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/os.h"
+#include "chosen.h"
 #include "compile.h"
 #include "gpu/snapshot.h"
 #include "kernels/kernel.h"
@@ -87,7 +88,10 @@ int main(int argc, char **argv)
     int code;
     if (retune_child(argc, argv, &code))
         return code;
-    if (options_read(argc, argv, &options) != TMB_OK) {
+    tmb_status status = options_read(argc, argv, &options);
+    if (status == TMB_OK && (options.list || options.compile_for))
+        status = chosen_any(&options);
+    if (status != TMB_OK) {
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
         return options_exit_code(TMB_USAGE);
     }

@@ -171,6 +171,10 @@ static tmb_status check_together(const Options *options)
         return fail(TMB_USAGE, "--sizes is for --retune and --bench");
     if (options->baseline && !options->bench)
         return fail(TMB_USAGE, "--baseline compares speeds, so it needs --bench");
+    if (options->retune && (options->json || options->junit))
+        return fail(TMB_USAGE, "--retune prints its table only; --json and --junit hold checks and measurements");
+    if (options->compile_for && options->junit)
+        return fail(TMB_USAGE, "--compile-for writes --json, but no --junit");
     return TMB_OK;
 }
 

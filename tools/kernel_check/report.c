@@ -306,15 +306,42 @@ static void print_summary(const Report *report)
     print_failed_rows(report);
 }
 
-int report_end(Report *report)
+static tmb_status write_files(Report *report)
 {
     const Options *options = report->options;
     close_line(report);
     if (report->count)
         qsort(report->entries, report->count, sizeof *report->entries, by_kernel);
-    tmb_status status = options->json ? report_write_json(report, options->json) : TMB_OK;
-    if (status == TMB_OK && options->junit)
-        status = report_write_junit(report, options->junit);
+    if (options->json)
+        TRY(report_write_json(report, options->json));
+    return options->junit ? report_write_junit(report, options->junit) : TMB_OK;
+}
+
+int report_abandon(Report *report, int code)
+{
+    char why[1024];
+    snprintf(why, sizeof why, "%s", tmb_last_error());
+    if (report->count && write_files(report) != TMB_OK)
+        printf("%s\n", tmb_last_error());
+    (void)fail(TMB_FAILED, "%s", why);   /* the caller's sentence */
+    return code;
+}
+
+/* Whether devices were asked and could do nothing; a shader's interface needs none. */
+static bool nothing_ran(const Report *report)
+{
+    bool passed = false, skipped = false;
+    for (size_t i = 0; i < report->count; i++) {
+        const Entry *entry = &report->entries[i];
+        passed |= entry->verdict == VERDICT_PASSED && entry->device[0];
+        skipped |= entry->verdict == VERDICT_SKIPPED && entry->device[0];
+    }
+    return skipped && !passed;
+}
+
+int report_end(Report *report)
+{
+    tmb_status status = write_files(report);
     Tally total = tally_of(report, NULL, NULL);
     print_summary(report);
     if (status != TMB_OK) {
@@ -323,7 +350,7 @@ int report_end(Report *report)
     }
     printf("%s%u passed, %u failed, %u skipped%s\n", total.failed ? RED(report) : GREEN(report), total.passed,
            total.failed, total.skipped, PLAIN(report));
-    return total.failed ? 1 : !total.passed && total.skipped ? 77 : 0;
+    return total.failed ? 1 : nothing_ran(report) || (!total.passed && total.skipped) ? 77 : 0;
 }
 
 void report_finish(Report *report)

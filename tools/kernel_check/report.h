@@ -54,6 +54,8 @@ void report_add(Report *report, const Entry *entry);
 void report_row(Report *report, const KernelRow *row);
 /* Prints the summary and writes the files; the exit code. All threads must be done. */
 int report_end(Report *report);
+/* Writes the files of what is known after Ctrl-C or a failure; the exit code, given. */
+int report_abandon(Report *report, int code);
 void report_finish(Report *report);
 
 /* The files of --json and --junit. */

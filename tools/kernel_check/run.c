@@ -16,6 +16,7 @@
 #include "shader.h"
 
 enum { BENCH_AGAIN = 2, ERROR_BYTES = 2048 };
+#define NOT_RACED 1e9   /* seconds */
 
 /* A thread with devices of its own: two of them keep a CPU driver's compiler and our references,
  * which use one core each, at work side by side. */
@@ -358,7 +359,7 @@ static tmb_status race(Session *session, Rig *rig)
     const KernelCase measured = chosen_measured(row, &session->workers[0].devices), *one = &measured;
     const KernelRow *best;
     Dtype dtypes[GPU_MAX_BIND];
-    double mine = 1e9, other = 1e9;
+    double mine = NOT_RACED, other = NOT_RACED;
     for (uint32_t i = 0; i < kernel_bind_count(row); i++)
         dtypes[i] = row->bind[i].dtype;
     best = kernel_choose(row->family, dtypes, gpu_caps(rig->gpu), one->push);
@@ -367,6 +368,10 @@ static tmb_status race(Session *session, Rig *rig)
     for (int turn = 0; turn < 2; turn++) {
         TRY(race_one(session, rig, row, false, one, &mine));
         TRY(race_one(session, rig, best, true, one, &other));
+    }
+    if (mine == NOT_RACED || other == NOT_RACED) {
+        printf("no race on %s, case %s: no such tuning fits the device\n", gpu_caps(rig->gpu)->name, one->name);
+        return TMB_OK;
     }
     printf("race on %s, case %s: yours %.1f us, the built-in best (%s) %.1f us: %.2f x %s\n",
            gpu_caps(rig->gpu)->name, one->name, mine * 1e6, best->name, other * 1e6,
@@ -402,13 +407,11 @@ static tmb_status prepare(Session *session, const char *root)
 {
     Options const *options = session->options;
     const KernelRow *row = options->as ? kernel_by_name(options->as) : NULL;
-    const char *near = options_nearest(options->as ? options->as : options->kernel);
+    const char *near = options->as ? options_nearest(options->as) : NULL;
     if (options->as && !row)
         return fail(TMB_USAGE, "--as %s: there is no such kernel; %s%s%s", options->as,
                     near ? "did you mean " : "see --list", near ? near : "", near ? "?" : "");
-    if (!session->report.rows)
-        return fail(TMB_USAGE, "no kernel matches --kernel '%s'; %s%s%s", options->kernel,
-                    near ? "did you mean " : "see --list", near ? near : "", near ? "?" : "");
+    TRY(chosen_any(options));
     if (options->baseline)
         TRY(baseline_open(options->baseline, &session->baseline));
     if (options->shader)
@@ -458,7 +461,7 @@ int run_selected(Options *options, const char *root)
     else if (status == TMB_OK)
         code = options->retune ? 0 : report_end(&session.report);
     else
-        code = options_exit_code(status);
+        code = report_abandon(&session.report, options_exit_code(status));
     if (status != TMB_OK && !no_device)
         fprintf(stderr, "kernel-check: %s\n", tmb_last_error());
     for (unsigned i = 0; i < session.worker_count; i++)
