@@ -9,6 +9,7 @@
 /* Device memory of the bindings, kept and grown from case to case. */
 typedef struct Rig {
     Gpu *gpu;
+    const char *label;       /* what reports call it, where there are reports */
     GpuBuffer *buffer[GPU_MAX_BIND];
     KernelRoof roof;         /* with --bench */
     double matrix_flops;     /* a second on matrix units, with --bench; 0: none */

@@ -107,6 +107,21 @@ done
 expect 0 'holds what this build never writes' --device 0 --kernel attention_fwd_decode --case decode --bench \
     --sizes $sizes
 
+# two cards of one name: a driver that is found twice
+icd=$(find /usr/share/vulkan/icd.d -name 'lvp_icd*.json' 2>/dev/null | head -n 1)
+if [ -n "$icd" ]; then
+    cp "$icd" second.json
+    export VK_ICD_FILENAMES="$icd:$folder/second.json" VK_DRIVER_FILES="$icd:$folder/second.json"
+    if "$check" --kernel scale --case smallest | grep -q '^device: .*(device 1)'; then
+        sed 's/push.factor \*/push.factor +/' "$root/shaders/scale.comp" >mine.comp
+        expect 1 'again: .* --device 1 ' --shader mine.comp --as scale --case smallest
+        expect 0 '(device 1): 1 passed' --kernel scale --case smallest --junit two.xml --json two.json
+        grep -q '(device 0)' two.xml && grep -q '(device 1)' two.json && passed=$((passed + 1)) ||
+            failed=$((failed + 1))
+    fi
+    unset VK_ICD_FILENAMES VK_DRIVER_FILES
+fi
+
 # what is known at Ctrl-C is written
 "$check" --kernel 'a*' --jobs 1 --json stopped.json --junit stopped.xml >output 2>&1 </dev/null &
 sleep 3
@@ -123,7 +138,7 @@ if [ -e "$faults/timbre_faults.json" ]; then
     expect 1 '^[0-9]* passed, 1 failed' --device 0 --jobs 1 --kernel 'scale'
     export TIMBRE_FAULTS=oom@submit:20
     expect 0 '1 skipped: .*out of device memory' --device 0 --jobs 1 --kernel 'scale'
-    export TIMBRE_FAULTS=lost@submit:20,oom@open:2-
+    export TIMBRE_FAULTS=lost@submit:20,oom@open:3-
     expect 1 "kernel-check: .* cannot be opened again" --device 0 --jobs 1 --kernel "scale"
     unset VK_LAYER_PATH VK_INSTANCE_LAYERS TIMBRE_FAULTS
 fi

@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/os.h"
 #include "check/probe.h"
+#include "report.h"
 #include "retune.h"
 
 /* What a thread needs at most, for the largest case and its reference: one alone took 1.9 GB, four at
@@ -13,26 +15,59 @@
 #define JOB_DEVICE_BYTES (1ull << 30)
 enum { USUAL_JOBS = 4 };
 
+/* Opens what is listed at `index`, as --device takes it. */
+static tmb_status open_one(GpuParams params, const GpuListing *list, size_t count, size_t index, Devices *devices)
+{
+    char number[24];
+    Rig *rig = &devices->rig[devices->count];
+    char *label = devices->label[devices->count++];
+    unsigned same = 0;
+    for (size_t i = 0; i < count; i++)
+        same += !strcmp(list[i].caps.name, list[index].caps.name);
+    snprintf(number, sizeof number, "%zu", index);
+    params.device = number;
+    snprintf(label, sizeof devices->label[0], same > 1 ? "%s" DEVICE_BEHIND "%zu)" : "%s", list[index].caps.name,
+             index);
+    rig->label = label;
+    return gpu_open(&params, &rig->gpu);
+}
+
+/* One chosen by a name, or by a rule that gpu_open knows. */
+static tmb_status open_named(const GpuParams *params, Devices *devices)
+{
+    devices->count = 1;
+    devices->rig[0].label = devices->label[0];
+    TRY(gpu_open(params, &devices->rig[0].gpu));
+    snprintf(devices->label[0], sizeof devices->label[0], "%s", gpu_caps(devices->rig[0].gpu)->name);
+    return TMB_OK;
+}
+
+/* Whether --device is a number of the list. */
+static bool is_listed(const char *device, size_t count, size_t *index)
+{
+    char *end;
+    *index = strtoul(device, &end, 10);
+    return device[0] >= '0' && device[0] <= '9' && !*end && *index < count;
+}
+
 tmb_status devices_open(const Options *options, bool tell, Devices *devices)
 {
     GpuListing *list = NULL;
-    size_t count = 0;
+    size_t count = 0, chosen = 0;
     GpuParams params = {.device = options->device, .caps = options->caps,
                         .validate = options->validate};
-    if (options->device) {
-        devices->count = 1;
-        return gpu_open(&params, &devices->rig[0].gpu);
+    tmb_status status = gpu_list(&list, &count);
+    if (options->device && (status != TMB_OK || !is_listed(options->device, count, &chosen))) {
+        free(list);
+        return open_named(&params, devices);
     }
-    TRY(gpu_list(&list, &count));
-    tmb_status status = TMB_OK;
-    for (size_t i = 0; i < count && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
-        char index[24];
-        snprintf(index, sizeof index, "%zu", i);
-        params.device = index;
+    if (options->device)
+        status = open_one(params, list, count, chosen, devices);
+    for (size_t i = 0; i < count && !options->device && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
         if (list[i].problem[0] && tell)
             printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
         else if (!list[i].problem[0])
-            status = gpu_open(&params, &devices->rig[devices->count++].gpu);
+            status = open_one(params, list, count, i, devices);
     }
     free(list);
     if (status == TMB_OK && !devices->count)
@@ -55,7 +90,7 @@ static void print_needless(const GpuCaps *caps)
 static tmb_status introduce(const Options *options, Rig *rig)
 {
     const GpuCaps *caps = gpu_caps(rig->gpu);
-    printf("device: %s, %s, seed %llu\n", caps->name, caps->driver,
+    printf("device: %s, %s, seed %llu\n", rig->label, caps->driver,
            (unsigned long long)options->seed);
     if (!options->retune)
         print_needless(caps);

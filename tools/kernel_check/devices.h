@@ -10,6 +10,7 @@ enum { MAX_DEVICES = 16, DEVICES_MAX_JOBS = 64 };
 
 typedef struct Devices {
     Rig rig[MAX_DEVICES];
+    char label[MAX_DEVICES][288];   /* the name, and "(device 1)" behind one that others have too */
     size_t count;
 } Devices;
 

@@ -93,6 +93,17 @@ void report_row(Report *report, const KernelRow *row)
     os_mutex_unlock(report->lock);
 }
 
+static void print_device(const Options *options, const char *device)
+{
+    const char *number = strstr(device, DEVICE_BEHIND);
+    if (options->device)
+        printf(" --device '%s'", options->device);
+    else if (number && options->many_devices)
+        printf(" --device %d", atoi(number + strlen(DEVICE_BEHIND)));
+    else if (options->many_devices && device[0])
+        printf(" --device '%s'", device);
+}
+
 /* The shortest command that shows a failure again. */
 static void print_again(const Report *report, const Entry *entry)
 {
@@ -111,8 +122,7 @@ static void print_again(const Report *report, const Entry *entry)
         printf(" --sizes %s", options->sizes);
     if (options->seed != 1)
         printf(" --seed %llu", (unsigned long long)options->seed);
-    if (options->many_devices || options->device)
-        printf(" --device '%s'", entry->device);
+    print_device(options, entry->device);
     if (entry->tuning[0] && (!entry->before_tuning || options->tuning))   /* else it would match nothing */
         printf(" --tuning %s", entry->tuning);
     if (options->caps)

@@ -8,6 +8,9 @@
 #include "check/instead.h"
 #include "options.h"
 
+/* Between the name of a device and its number, where others have the same name. */
+#define DEVICE_BEHIND " (device "
+
 /* One check, or one measurement, of a row's case under a tuning on a device. */
 typedef struct Entry {
     const KernelRow *row;

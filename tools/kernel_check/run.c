@@ -131,7 +131,7 @@ static tmb_status check_one(Session *session, Rig *rig, const KernelRow *row, co
                       const KernelTuning *asked, const Truths *truths)
 {
     KernelTuning tuning;
-    Entry entry = {.row = row, .device = gpu_caps(rig->gpu)->name, .case_name = one->name};
+    Entry entry = {.row = row, .device = rig->label, .case_name = one->name};
     Text problems = {0};
     GpuPipeline *pipeline = NULL;
     const double begin = os_seconds();
@@ -212,7 +212,7 @@ static tmb_status check_shared(Session *session, Worker *worker, size_t first, c
                 truths_create(row, one, session->options->seed, &truths) != TMB_OK)
                 why = tmb_last_error();
             if (why)
-                add_plain(session, gpu_caps(rig->gpu)->name, row, one->name, VERDICT_SKIPPED, why);
+                add_plain(session, rig->label, row, one->name, VERDICT_SKIPPED, why);
             else
                 status = check_tunings(session, row, one, rig, bench ? NULL : &truths);
         }
@@ -370,11 +370,11 @@ static tmb_status race(Session *session, Rig *rig)
         TRY(race_one(session, rig, best, true, one, &other));
     }
     if (mine == NOT_RACED || other == NOT_RACED) {
-        printf("no race on %s, case %s: no such tuning fits the device\n", gpu_caps(rig->gpu)->name, one->name);
+        printf("no race on %s, case %s: no such tuning fits the device\n", rig->label, one->name);
         return TMB_OK;
     }
     printf("race on %s, case %s: yours %.1f us, the built-in best (%s) %.1f us: %.2f x %s\n",
-           gpu_caps(rig->gpu)->name, one->name, mine * 1e6, best->name, other * 1e6,
+           rig->label, one->name, mine * 1e6, best->name, other * 1e6,
            mine < other ? other / mine : mine / other, mine < other ? "as fast" : "as slow");
     return TMB_OK;
 }
