@@ -130,6 +130,31 @@ wait $!
 [ $? = 130 ] && grep -q '"verdict":.*"passed"' stopped.json && grep -q '</testsuite>' stopped.xml &&
     passed=$((passed + 1)) || { failed=$((failed + 1)); echo "Ctrl-C: no files"; tail -n 3 output; }
 
+# devices-table records what came to its end only; a program in kernel-check's place ends as told
+mkdir -p table/tools/lib table/build/tools/kernel_check table/build/tools/devices_table
+cp "$root/tools/devices-table" table/tools/
+echo 'build_folder() { echo "$root/$1"; }; build_timbre() { :; }; keep_shader_cache() { :; }' >table/tools/lib/build.sh
+touch table/tools/lib/apt.sh table/tools/lib/drivers.sh table/tools/lib/oracles.sh
+cat >table/build/tools/kernel_check/kernel-check <<'END'
+#!/bin/sh
+echo 'device: a card, a driver, seed 1'
+case "$*" in *--bench*) printf 'roof: 1 GFLOP/s\n1 passed, 0 failed, 0 skipped\n'; exit 0 ;; esac
+[ "$CLOSING" = no ] || echo '7 passed, 0 failed, 0 skipped'
+[ "$CRASH" = no ] || kill -SEGV $$
+END
+printf '#!/bin/sh\necho folded; grep passed "$4"\n' >table/build/tools/devices_table/devices_table
+chmod +x table/build/tools/*/*
+fold() { CLOSING=$1 CRASH=$2 bash table/tools/devices-table check --device 0 2>&1; }
+fold yes no | tail -n 1 | grep -q '^7 passed' && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "not folded"; }
+for ended in 'yes yes' 'no no' 'no yes'; do
+    if fold $ended | grep -q folded; then
+        failed=$((failed + 1))
+        echo "devices-table folds what crashed ($ended)"
+    else
+        passed=$((passed + 1))
+    fi
+done
+
 # a lost device is opened again; what has no room is skipped
 faults=$(dirname "$check")/../../tests/faults
 if [ -e "$faults/timbre_faults.json" ]; then
