@@ -75,6 +75,7 @@ int64_t os_unix_time(void);                    /* seconds since 1970 */
 uint64_t os_peak_rss(void);                    /* bytes */
 uint64_t os_free_memory(void);                 /* bytes of main memory available now */
 unsigned os_cpu_count(void);
+unsigned os_process_id(void);                  /* no other running process has it */
 bool os_is_terminal(FILE *stream);
 unsigned os_terminal_columns(void);            /* 80 when unknown */
 /* For this process and its children; NULL removes it. Call before starting threads. */

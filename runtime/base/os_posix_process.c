@@ -92,6 +92,11 @@ unsigned os_cpu_count(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
+unsigned os_process_id(void)
+{
+    return (unsigned)getpid();
+}
+
 bool os_is_terminal(FILE *stream)
 {
     return isatty(fileno(stream)) == 1;

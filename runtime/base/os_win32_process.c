@@ -54,6 +54,11 @@ unsigned os_cpu_count(void)
     return info.dwNumberOfProcessors > 0 ? info.dwNumberOfProcessors : 1;
 }
 
+unsigned os_process_id(void)
+{
+    return GetCurrentProcessId();
+}
+
 bool os_is_terminal(FILE *stream)
 {
     DWORD mode;

@@ -74,7 +74,9 @@ tmb_status shader_compile(const Options *options, const KernelRow *row, const ch
         return fail(TMB_USAGE, "%s has no line in shaders/kernels.def", row->name);
     if (!os_exists(path) || os_is_directory(path))
         return fail(TMB_USAGE, "--shader %s: there is no such file", path);
-    text_print(&output, "%s%s", path, is_spirv ? "" : ".kernel-check.spv");
+    text_print(&output, "%s", path);
+    if (!is_spirv)   /* another run may be compiling the same file */
+        text_print(&output, ".kernel-check-%u.spv", os_process_id());
     if (!is_spirv)
         TRY_OR(done, status, run_compiler(options, output.data, line, root));
     TRY_OR(done, status, os_read_file(output.data, &data, bytes));
