@@ -169,17 +169,18 @@ static void take_queue(VkPhysicalDevice physical, GpuSnapshot *s)
     VkQueueFamilyProperties *families = MEM_NEW_ARRAY(VkQueueFamilyProperties, count);
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     s->queue_family = UINT32_MAX;
-    bool alone = false;
+    int best = -1;
     for (uint32_t i = 0; i < count; i++) {
         VkQueueFlags flags = families[i].queueFlags;
         if (!(flags & VK_QUEUE_COMPUTE_BIT) || !families[i].queueCount)
             continue;
-        bool is_alone = !(flags & VK_QUEUE_GRAPHICS_BIT);
-        if (s->queue_family != UINT32_MAX && !(is_alone && !alone))
+        /* without timestamps nothing can be measured; beside graphics it waits for the desktop */
+        int rank = 2 * (families[i].timestampValidBits > 0) + !(flags & VK_QUEUE_GRAPHICS_BIT);
+        if (rank <= best)
             continue;
         s->queue_family = i;
         s->timestamp_bits = families[i].timestampValidBits;
-        alone = is_alone;
+        best = rank;
     }
     free(families);
 }
