@@ -6,7 +6,7 @@
 
 #include "kernels/kernel.h"
 
-enum { POLICY_NAME = 48, POLICY_WHY = 200, POLICY_VERDICTS = 64, POLICY_TUNINGS = 64 };
+enum { POLICY_NAME = 48, POLICY_WHY = 200, POLICY_VERDICTS = 128, POLICY_TUNINGS = 128 };
 
 typedef enum KernelFinding {
     FINDING_FASTER,      /* right, and faster than the best other row: the only one that is used */
