@@ -19,11 +19,12 @@ typedef struct Case {
     uint32_t rows, cols;
 } Case;
 
-/* first those whose rows are no multiple of four bytes */
+/* First those whose rows are no multiple of four bytes. What is left for the last block is more than the 32
+ * rows of matmul_nt_rank, which adds up in another order. */
 static const Case cases[] = {
     {DTYPE_Q3_K, 301, 256},  {DTYPE_IQ4_NL, 601, 96}, {DTYPE_Q6_K, 301, 256},
     {DTYPE_Q5_0, 601, 96},   {DTYPE_Q8_0, 501, 96},   {DTYPE_Q4_0, 601, 96},
-    {DTYPE_Q2_K, 401, 256},  {DTYPE_Q5_K, 301, 256},
+    {DTYPE_Q2_K, 441, 256},  {DTYPE_Q5_K, 301, 256},
 };
 
 typedef enum Kind { EXPANDED, HALF, IN_TILE, HALF_IN_TILE, DIRECT, KINDS } Kind;
@@ -180,7 +181,8 @@ static void check_case(Test *test, Gpu *gpu, const Case *c)
         CHECK(test, outcome(&m, kind, 0, whole) == 2);
         CHECK(test, outcome(&m, kind, ranges[kind], split) > 2);
         /* vectors may meet blocks of whole words in another kernel than the ragged whole */
-        CHECK(test, kind == DIRECT || !memcmp(whole, split, count * sizeof *whole));
+        if (!CHECK(test, kind == DIRECT || !memcmp(whole, split, count * sizeof *whole)))
+            printf("  way %d of %s, %u x %u\n", (int)kind, dtype_info(c->dtype)->name, c->rows, c->cols);
     }
     free(whole);
     free(split);

@@ -2,6 +2,7 @@
 # tool.sh KERNEL-CHECK ROOT: kernel-check as its users meet it: mistakes, files, exit codes.
 check=$1 root=$2
 export TIMBRE_ROOT="$root"
+unset TIMBRE_CAPS    # what is tried here is the tool, with kernels that it must find
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
