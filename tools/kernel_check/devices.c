@@ -50,7 +50,7 @@ static bool is_listed(const char *device, size_t count, size_t *index)
     return device[0] >= '0' && device[0] <= '9' && !*end && *index < count;
 }
 
-tmb_status devices_open(const Options *options, bool tell, Devices *devices)
+tmb_status devices_open(const Options *options, Devices *devices)
 {
     GpuListing *list = NULL;
     size_t count = 0, chosen = 0;
@@ -64,15 +64,29 @@ tmb_status devices_open(const Options *options, bool tell, Devices *devices)
     if (options->device)
         status = open_one(params, list, count, chosen, devices);
     for (size_t i = 0; i < count && !options->device && devices->count < MAX_DEVICES && status == TMB_OK; i++) {
-        if (list[i].problem[0] && tell)
+        if (list[i].problem[0])
             printf("%s: not usable: %s\n", list[i].caps.name, list[i].problem);
-        else if (!list[i].problem[0])
+        else
             status = open_one(params, list, count, i, devices);
     }
     free(list);
     if (status == TMB_OK && !devices->count)
         status = fail(TMB_NO_DEVICE, "none of the %zu devices found can be used", count);
     return status;
+}
+
+tmb_status devices_open_again(const Options *options, const Devices *first, Devices *devices)
+{
+    GpuParams params = {.caps = options->caps, .validate = options->validate};
+    for (size_t i = 0; i < first->count; i++) {
+        char number[24];
+        Rig *rig = &devices->rig[devices->count++];
+        snprintf(number, sizeof number, "%u", (unsigned)gpu_index(first->rig[i].gpu));
+        params.device = number;
+        rig->label = first->rig[i].label;
+        TRY(gpu_open(&params, &rig->gpu));
+    }
+    return TMB_OK;
 }
 
 /* Rows that are checked here and never used are said to be. */

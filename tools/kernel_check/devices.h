@@ -14,9 +14,11 @@ typedef struct Devices {
     size_t count;
 } Devices;
 
-/* Those that the options ask for, opened; with `tell` those that cannot be used are named. Close what
- * was opened also after a failure. TMB_NO_DEVICE when there is none. */
-TMB_MUST_USE tmb_status devices_open(const Options *options, bool tell, Devices *out);
+/* Those that the options ask for, opened; those that cannot be used are named. Close what was opened also
+ * after a failure. TMB_NO_DEVICE when there is none. */
+TMB_MUST_USE tmb_status devices_open(const Options *options, Devices *out);
+/* The same ones once more, without looking for them again; labels stay those of `first`. */
+TMB_MUST_USE tmb_status devices_open_again(const Options *options, const Devices *first, Devices *out);
 /* Prints what they are; for measuring, finds out what each can do at most. */
 TMB_MUST_USE tmb_status devices_introduce(const Options *options, Devices *devices);
 /* How many threads may have these devices open at a time: --jobs, or what cores and memory allow. */

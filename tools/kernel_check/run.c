@@ -387,14 +387,14 @@ static tmb_status open_workers(Session *session)
     unsigned jobs = 0, leads = 0;
     session->workers = MEM_NEW_ARRAY(Worker, DEVICES_MAX_JOBS);
     session->worker_count = 1;
-    TRY(devices_open(options, true, &session->workers[0].devices));
+    TRY(devices_open(options, &session->workers[0].devices));
     for (size_t i = 0; i < kernel_count(); i++)
         leads += chosen_is_lead(options, i);
     jobs = devices_jobs(options, &session->workers[0].devices);
     jobs = jobs < leads ? jobs : leads;
     while (session->worker_count < jobs) {
         Devices *own = &session->workers[session->worker_count].devices;
-        if (devices_open(options, false, own) != TMB_OK || own->count != session->workers[0].devices.count) {
+        if (devices_open_again(options, &session->workers[0].devices, own) != TMB_OK) {
             devices_close(own);
             break;
         }
